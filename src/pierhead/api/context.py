@@ -1,0 +1,28 @@
+"""What a handler may reach: the engine's services, and nothing of the daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pierhead.engine.containers.service import ContainerService
+    from pierhead.engine.events import EventBus
+    from pierhead.engine.images.service import ImageService
+    from pierhead.engine.networks.service import NetworkService
+    from pierhead.engine.settings import Settings
+    from pierhead.engine.system import SystemService
+    from pierhead.engine.volumes.service import VolumeService
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The services, wired by ``daemon/app.py``."""
+
+    containers: ContainerService
+    images: ImageService
+    networks: NetworkService
+    volumes: VolumeService
+    events: EventBus
+    system: SystemService
+    settings: Settings
