@@ -1,0 +1,72 @@
+"""Linters and type checker run as tests, and unit tests mirror the package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "pierhead"
+UNIT = ROOT / "tests" / "unit"
+
+# Modules without a unit test of their own, and what exercises them instead. The list
+# only shrinks: a new module brings its test.
+ELSEWHERE: dict[str, str] = {}
+
+
+def run(*argv: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", *argv], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
+    assert result.returncode == 0, f"{' '.join(argv)}\n{result.stdout}{result.stderr}"
+
+
+def test_ruff_finds_nothing() -> None:
+    run("ruff", "check", "--quiet", "--output-format=concise", "src", "tests", "bench")
+
+
+def test_code_is_formatted() -> None:
+    run("ruff", "format", "--check", "--quiet", "src", "tests", "bench")
+
+
+def test_mypy_strict_finds_nothing() -> None:
+    run("mypy", "--no-error-summary", "-p", "pierhead")
+
+
+def unit_test_of(module: Path) -> Path:
+    relative = module.relative_to(PACKAGE)
+    return UNIT / relative.parent / f"test_{relative.name}"
+
+
+def test_every_unit_test_has_its_module() -> None:
+    """``tests/unit/<room>/test_<module>.py`` tests ``pierhead/<room>/<module>.py``."""
+    stray = []
+    for test in sorted(UNIT.rglob("test_*.py")):
+        relative = test.relative_to(UNIT)
+        if len(relative.parts) == 1 and not (PACKAGE / relative.name[5:]).exists():
+            continue  # this file and its like, about the package as a whole
+        name = relative.name[5:-3]
+        folder = PACKAGE / relative.parent
+        if not (folder / f"{name}.py").exists() and not (folder / name / "__init__.py").exists():
+            stray.append(str(test.relative_to(ROOT)))
+    assert not stray, f"no module of that name: {stray}"
+
+
+def test_every_module_has_its_unit_test() -> None:
+    missing = [
+        str(module.relative_to(PACKAGE))
+        for module in sorted(PACKAGE.rglob("*.py"))
+        if module.name not in ("__init__.py", "__main__.py")
+        and not unit_test_of(module).exists()
+        and str(module.relative_to(PACKAGE)) not in ELSEWHERE
+    ]
+    assert not missing, f"write a unit test, or say in ELSEWHERE what tests them: {missing}"
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_exceptions_are_still_needed(name: str) -> None:
+    assert (PACKAGE / name).exists(), f"{name} is gone: drop it from ELSEWHERE"
+    assert not unit_test_of(PACKAGE / name).exists(), f"{name} has a test: drop it from ELSEWHERE"
