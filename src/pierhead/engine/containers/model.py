@@ -21,7 +21,14 @@ from typing import Any
 
 import msgspec
 
-from pierhead.engine.config import ContainerConfig, EndpointSettings, HostConfig, Mount, MountPoint
+from pierhead.engine.config import (
+    ApiStruct,
+    ContainerConfig,
+    EndpointSettings,
+    HostConfig,
+    Mount,
+    MountPoint,
+)
 
 
 class Phase(enum.StrEnum):
@@ -80,6 +87,9 @@ class ContainerStatus(msgspec.Struct, kw_only=True):
     """Mutable; every field has a default, so old rows decode."""
 
     phase: Phase = Phase.CREATED
+    creating: bool = False  # half made: recovery removes it
+    remove_on_exit: bool = False  # --rm was promised and the exit has been seen
+    has_been_started: bool = False
     pid: int = 0  # of the container's first process, host's view
     conmon_pid: int = 0
     conmon_start_ticks: int = 0  # guards against a reused pid after a restart of pierd
@@ -97,3 +107,19 @@ class ContainerStatus(msgspec.Struct, kw_only=True):
     sandbox_id: str = ""
     sandbox_key: str = ""
     extra: dict[str, Any] = {}  # room for the network and volume rooms; JSON
+
+
+class ExecConfig(ApiStruct):
+    """What is asked of an exec (Engine API, ExecConfig)."""
+
+    attach_stdin: bool = False
+    attach_stdout: bool = False
+    attach_stderr: bool = False
+    console_size: list[int] | None = None  # [height, width]
+    detach_keys: str = ""
+    tty: bool = False
+    env: list[str] | None = None
+    cmd: list[str] | None = None
+    privileged: bool = False
+    user: str = ""
+    working_dir: str = ""
