@@ -1,0 +1,159 @@
+"""Snapshots: image layers, and the writable file systems of containers on top of them.
+
+Terms
+    *layer*     the immutable result of applying one layer tar on a parent; named by its
+                chain id. Its tar can be had back byte for byte (``layer_tar``).
+    *snapshot*  a writable file system for one container (``key`` is the container id),
+                standing on a layer, or on nothing.
+    *init layer* a static layer of empty mount points between a snapshot and its layers,
+                so that starting a container writes nothing into the snapshot.
+
+Life of a layer: ``apply`` (unpacked in a jailed worker under a temporary name, checked
+against its diff id, then renamed and recorded; until then it does not exist) → used by
+``mount``/``mount_readonly``/as a parent → ``remove_layer`` (refused while a layer or a
+snapshot stands on it; the files go later, in the background).
+
+Life of a snapshot: ``prepare`` (recorded before its directories are made) → ``mount`` and
+``unmount`` any number of times → ``changes``/``diff``/``usage``, mounted or not →
+``remove``. ``recover`` at start removes what a kill left half made.
+
+An implementation is told how to reclaim nothing: who deletes an image decides which
+layers go. The contract suite is ``tests/contract/test_snapshotters.py``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from pierhead.oci.digest import ChainId, DiffId
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSource:
+    """A layer tar to apply: a readable file descriptor, not closed by the callee.
+
+    The compression (none, gzip, bzip2, xz, zstd) is recognised by its first bytes.
+    ``size_bytes`` is what can be read from ``fd``, where known.
+    """
+
+    fd: int
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One applied layer."""
+
+    chain_id: ChainId
+    diff_id: DiffId
+    parent: ChainId | None
+    size_bytes: int
+    """Bytes of file content in this layer alone."""
+    tar_bytes: int
+    """Length of the uncompressed tar."""
+
+
+class ChangeKind(enum.IntEnum):
+    """As the API numbers them (GET /containers/{id}/changes)."""
+
+    MODIFIED = 0
+    ADDED = 1
+    DELETED = 2
+
+
+class Change(NamedTuple):
+    """``path`` is absolute within the container."""
+
+    path: str
+    kind: ChangeKind
+
+
+class Usage(NamedTuple):
+    """What a snapshot's own (writable) part takes on disk."""
+
+    size_bytes: int
+    inodes: int
+
+
+class Snapshotter(Protocol):
+    """See the module's docstring. ``NotFound`` for unknown chain ids and keys, everywhere."""
+
+    driver: str
+    """The name ``docker info`` shows and the directory under ``snapshots/``."""
+
+    async def apply(
+        self, source: LayerSource, parent: ChainId | None, diff_id: DiffId | None
+    ) -> Layer:
+        """Make the layer that ``source`` gives on ``parent``; return the existing one if there.
+
+        With ``diff_id`` the tar's digest must match. Raises ``InvalidParameter`` for a tar
+        that is broken, hostile, beyond the limits or of another digest; nothing stays then.
+        """
+        ...
+
+    def layer(self, chain_id: ChainId) -> Layer | None:
+        """The layer's record, ``None`` if there is none. In memory: microseconds."""
+        ...
+
+    def layers(self) -> list[Layer]:
+        """All layers, in no order."""
+        ...
+
+    async def layer_tar(self, chain_id: ChainId, out_fd: int) -> int:
+        """Write the layer's exact uncompressed tar to ``out_fd``; return its length in bytes."""
+        ...
+
+    async def prepare(self, key: str, chain_id: ChainId | None) -> None:
+        """Make an empty writable snapshot ``key`` on ``chain_id``. ``Conflict`` if it exists."""
+        ...
+
+    def mount(self, key: str, target: Path) -> None:
+        """Mount snapshot ``key`` at the directory ``target``. Well below a millisecond."""
+        ...
+
+    def mount_readonly(self, chain_id: ChainId | None, target: Path) -> None:
+        """Mount the layers up to ``chain_id`` at ``target``, read-only, without init layer."""
+        ...
+
+    def unmount(self, target: Path) -> None:
+        """Undo ``mount``/``mount_readonly``; nothing happens if ``target`` is no mount point."""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Forget snapshot ``key`` at once and delete its files later. Unknown keys are fine."""
+        ...
+
+    async def remove_layer(self, chain_id: ChainId) -> int:
+        """Remove one layer, return the bytes set free. ``Conflict`` while something needs it."""
+        ...
+
+    async def usage(self, key: str) -> Usage:
+        """Disk usage of the writable part."""
+        ...
+
+    async def changes(self, key: str) -> list[Change]:
+        """What the snapshot changed against its layers, sorted by path."""
+        ...
+
+    async def diff(self, key: str, out_fd: int) -> None:
+        """Write the snapshot's changes to ``out_fd`` as an OCI layer tar (``.wh.`` whiteouts)."""
+        ...
+
+    def graph_data(self, key: str) -> dict[str, str]:
+        """``GraphDriver.Data`` of a container's inspect (LowerDir, UpperDir, ...)."""
+        ...
+
+    def layer_graph_data(self, chain_id: ChainId | None) -> dict[str, str]:
+        """``GraphDriver.Data`` of an image's inspect."""
+        ...
+
+    async def recover(self, live_keys: set[str]) -> None:
+        """At start: drop snapshots not in ``live_keys``, half-made layers and old trash."""
+        ...
+
+    async def close(self) -> None:
+        """Let deletions under way finish (bounded); what is left is done at the next start."""
+        ...

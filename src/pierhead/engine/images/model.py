@@ -1,0 +1,26 @@
+"""An image as the engine knows it. No IO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pierhead.oci.digest import ChainId, ImageId
+from pierhead.oci.image_config import ImageConfig
+
+
+@dataclass(slots=True)
+class Image:
+    """One local image. ``id``, ``config`` and ``chain_id`` never change; the rest may."""
+
+    id: ImageId
+    config: ImageConfig
+    chain_id: ChainId | None
+    size_bytes: int
+    """Sum of its layers' sizes."""
+    created_ns: int
+    """As the config says; 0 if it doesn't."""
+    parent: ImageId | None = None
+    """Only known for images made here (commit, build) or loaded with their parents."""
+    refs: set[str] = field(default_factory=set)
+    """Normalised names that point here: ``docker.io/library/busybox:latest``, ``...@sha256:...``."""
+    last_tagged_ns: int = 0

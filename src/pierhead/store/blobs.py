@@ -1,0 +1,112 @@
+"""Content-addressed blobs: small ones whole, large ones streamed, never visible half written."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from pierhead.errors import InvalidParameter, NotFound, TooLarge
+from pierhead.oci.digest import PREFIX, Digest, hex_of, is_digest, sha256
+from pierhead.store.paths import Paths
+
+
+class BlobStore:
+    """Blobs under ``<data-root>/blobs/sha256``. A name exists only with its whole content.
+
+    Blobs are written under ``ingest/``, synced, checked against their digest and renamed.
+    Files are mode 0444 and never change. ``recover`` empties ``ingest/``.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._root = paths.blobs / "sha256"
+        self._ingest = paths.ingest
+
+    def path(self, digest: str) -> Path:
+        """Where ``digest`` lies, whether it exists or not. ``InvalidParameter`` if malformed."""
+        if not is_digest(digest):
+            raise InvalidParameter(f"invalid digest {digest!r}: want sha256 and 64 hex digits")
+        return self._root / hex_of(digest)
+
+    def exists(self, digest: str) -> bool:
+        return self.path(digest).exists()
+
+    def read(self, digest: str, *, limit_bytes: int = 64 << 20) -> bytes:
+        """The whole blob, up to ``limit_bytes``. ``NotFound`` / ``TooLarge``."""
+        try:
+            with open(self.path(digest), "rb") as file:
+                data = file.read(limit_bytes + 1)
+        except FileNotFoundError as error:
+            raise NotFound(f"blob {digest} is not in the store") from error
+        if len(data) > limit_bytes:
+            raise TooLarge(f"blob {digest} is larger than {limit_bytes} bytes")
+        return data
+
+    def put(self, data: bytes) -> Digest:
+        """Keep ``data`` (a config, a manifest), return its digest."""
+        digest = sha256(data)
+        target = self.path(digest)
+        if not target.exists():
+            temporary = self._ingest / secrets.token_hex(8)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.rename(temporary, target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        return digest
+
+    async def ingest(
+        self,
+        chunks: AsyncIterator[bytes],
+        expected: Digest | None = None,
+        *,
+        limit_bytes: int | None = None,
+    ) -> tuple[Digest, int]:
+        """Stream a blob in; return its digest and its length in bytes.
+
+        Raises ``InvalidParameter`` if it isn't ``expected``, ``TooLarge`` beyond the limit;
+        nothing stays then, nor when the iterator raises.
+        """
+        temporary = self._ingest / secrets.token_hex(8)
+        hasher = hashlib.sha256()
+        size = 0
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if limit_bytes is not None and size > limit_bytes:
+                        raise TooLarge(f"blob is larger than {limit_bytes} bytes")
+                    hasher.update(chunk)
+                    file.write(chunk)
+            digest = Digest(PREFIX + hasher.hexdigest())
+            if expected is not None and digest != expected:
+                raise InvalidParameter(f"content digest {digest} does not match {expected}")
+            os.rename(temporary, self.path(digest))
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        return digest, size
+
+    def delete(self, digest: str) -> None:
+        """Remove a blob; no error if it isn't there."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path(digest).unlink()
+
+    def digests(self) -> list[Digest]:
+        """All blobs, in no order."""
+        return [Digest(PREFIX + name) for name in os.listdir(self._root)]
+
+    def recover(self) -> None:
+        """At start: remove what was on its way in when the last pierd died."""
+        for entry in os.scandir(self._ingest):
+            if entry.is_file(follow_symlinks=False):
+                os.unlink(entry.path)
