@@ -1,0 +1,1 @@
+"""Container commands, a module for each verb or small group of verbs."""

@@ -1,0 +1,43 @@
+"""TLS settings for a daemon at the other end of TCP; imported only when TLS is used."""
+
+from __future__ import annotations
+
+import ssl
+
+from pierhead.client.errors import ConnectFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def tls_wrapper(
+    *, ca: str | None, cert: str | None, key: str | None, verify: bool
+) -> Callable[[Any, str], Any]:
+    """A function that puts TLS on a connected socket.
+
+    With ``verify`` the server must show a certificate for its name, signed by ``ca`` (or
+    by a CA of the system). ``cert`` and ``key`` are ours, both or none. Raises
+    ``ConnectFailed`` for files that can't be read.
+    """
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if ca and verify:
+            context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if cert and key:
+            context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConnectFailed(f"unable to resolve docker endpoint: {error}") from error
+
+    def wrap(sock: Any, name: str) -> Any:
+        try:
+            return context.wrap_socket(sock, server_hostname=name)
+        except ssl.SSLError as error:
+            raise ConnectFailed(f"error during connect: {name}: tls: {error.reason}") from error
+
+    return wrap
