@@ -100,6 +100,13 @@ _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 
 
+_capset = _libc.capset
+_capget = _libc.capget
+
+# What laying out a tree of foreign files takes; SYS_ADMIN is for trusted.overlay.* attributes
+UNPACK_CAPABILITIES: Final = (0, 1, 2, 3, 4, 21, 27, 31)
+
+
 class _OpenHow(ctypes.Structure):
     _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
 
@@ -297,3 +304,28 @@ def mount_setattr(
         < 0
     ):
         raise _fail()
+
+
+def keep_capabilities(numbers: tuple[int, ...]) -> None:
+    """Give up every capability but these, for good (bounding set too)."""
+    for number in range(64):
+        if number not in numbers:
+            try:
+                prctl(PR_CAPBSET_DROP, number)
+            except OSError:
+                break  # past the kernel's last one
+    mask = sum(1 << number for number in numbers) & permitted_capabilities()
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
+    if _capset(header, data) < 0:
+        raise _fail()
+
+
+def permitted_capabilities() -> int:
+    """This process's permitted set as a bit mask (capabilities(7))."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    data = (ctypes.c_uint32 * 6)()
+    if _capget(header, data) < 0:
+        raise _fail()
+    return int(data[1]) | int(data[4]) << 32
