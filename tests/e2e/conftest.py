@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.command import Command
 from support.daemon import Pierd
 from support.http import Api
@@ -141,8 +142,14 @@ def busybox_tar() -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
 
-        def add(name: str, kind: bytes = tarfile.DIRTYPE, *, data: bytes = b"", mode: int = 0o755,
-                link: str = "") -> None:
+        def add(
+            name: str,
+            kind: bytes = tarfile.DIRTYPE,
+            *,
+            data: bytes = b"",
+            mode: int = 0o755,
+            link: str = "",
+        ) -> None:
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode, entry.size, entry.linkname = kind, mode, len(data), link
             tar.addfile(entry, io.BytesIO(data))

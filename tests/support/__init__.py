@@ -1,1 +1,1 @@
-"""What the integration and end-to-end tests share: a daemon, command lines, a terminal, leak checks."""
+"""Shared by integration and end-to-end tests: a daemon, clients, a terminal, leak checks."""

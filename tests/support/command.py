@@ -98,4 +98,6 @@ class Command:
 
     def terminal(self, *args: str, rows: int = 24, cols: int = 80) -> Terminal:
         """Start on a new pseudo terminal."""
-        return Terminal((*self.argv, *args), env={"TERM": "xterm", **self.env}, rows=rows, cols=cols)
+        return Terminal(
+            (*self.argv, *args), env={"TERM": "xterm", **self.env}, rows=rows, cols=cols
+        )

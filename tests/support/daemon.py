@@ -92,7 +92,9 @@ class Pierd:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError(f"pierd did not stop within {timeout_s} s\n{self.tail()}") from None
+                raise AssertionError(
+                    f"pierd did not stop within {timeout_s} s\n{self.tail()}"
+                ) from None
 
     def kill9(self) -> None:
         if self.process is not None:

@@ -93,9 +93,7 @@ def cgroups(ids: set[str]) -> list[str]:
 
 def nft_elements(tables: tuple[str, ...] = ("pierhead",)) -> list[str]:
     """Elements of the maps and sets of our tables: one per published port."""
-    text = subprocess.run(
-        ["nft", "-n", "list", "ruleset"], capture_output=True, text=True
-    ).stdout
+    text = subprocess.run(["nft", "-n", "list", "ruleset"], capture_output=True, text=True).stdout
     found: list[str] = []
     table = ""
     for line in text.splitlines():
