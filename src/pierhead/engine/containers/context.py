@@ -1,50 +1,37 @@
 """What the verbs of this room work on: the stores, the neighbours and the settings.
 
-Built once by ``daemon/app.py`` through ``ContainerService``; no globals.
+Built once by ``ContainerService``; no globals.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pierhead.engine.containers.check_resources import HostFacts
+from pierhead.linux import cgroups
+
 if TYPE_CHECKING:
-    from pierhead.engine.containers.execs import ExecRegistry
+    from pierhead.engine.containers.exec import ExecRegistry
+    from pierhead.engine.containers.model import ContainerRecord
     from pierhead.engine.containers.registry import Registry
     from pierhead.engine.events import EventBus
     from pierhead.engine.images.service import ImageService
     from pierhead.engine.networks.service import NetworkService
+    from pierhead.engine.settings import Settings
     from pierhead.engine.volumes.service import VolumeService
+    from pierhead.linux.seccomp import SeccompCache
     from pierhead.runtime.conmon import Conmon
     from pierhead.runtime.crun import Runtime
     from pierhead.store.database import Database
     from pierhead.store.paths import Paths
     from pierhead.store.snapshots import Snapshotter
 
-MIB = 1024 * 1024
 
-
-@dataclass(frozen=True, slots=True)
-class ContainerSettings:
-    """Daemon-wide defaults for containers (daemon.json keys of the same meaning)."""
-
-    log_driver: str = "json-file"
-    log_opts: dict[str, str] = field(default_factory=dict)
-    shm_size_bytes: int = 64 * MIB
-    ulimits: dict[str, tuple[int, int]] = field(default_factory=dict)  # name → (soft, hard)
-    init: bool = False
-    init_path: str = ""  # "" finds docker-init, tini-static, tini or catatonit on the PATH
-    cgroup_parent: str = ""  # "" is the daemon's own /pierhead
-    cgroupns_mode: str = ""  # "" is private on cgroup v2 and host on v1, as in Docker
-    ipc_mode: str = "private"
-    no_new_privileges: bool = False
-    seccomp_profile: str = ""  # "" default, "unconfined", or a path to a profile
-    stop_timeout_s: int = 10
-    runtime: str = "crun"  # the name reported for "" in HostConfig.Runtime
-    runtimes: tuple[str, ...] = ("crun", "runc", "io.containerd.runc.v2")
-
-
-@dataclass(slots=True)
+@dataclass
 class Context:
     """Everything a verb may need."""
 
@@ -57,6 +44,48 @@ class Context:
     runtime: Runtime
     conmon: Conmon
     events: EventBus
-    settings: ContainerSettings
+    settings: Settings
+    seccomp: SeccompCache
     registry: Registry
     execs: ExecRegistry
+    stopping: bool = False  # shutdown has begun: start and restart nothing
+    log_watch: object | None = field(default=None)
+
+    @cached_property
+    def layout(self) -> cgroups.Layout:
+        """The host's cgroups; they don't change while we run."""
+        return cgroups.detect()
+
+    @cached_property
+    def facts(self) -> HostFacts:
+        """What limits are possible here."""
+        layout = self.layout
+        memory = layout.paths.get("memory")
+        v2 = layout.version == "v2"
+        return HostFacts(
+            cpus=os.cpu_count() or 1,
+            controllers=frozenset(layout.controllers),
+            cpuset_cpus=_text(Path("/sys/devices/system/cpu/online")),
+            cpuset_mems=_text(Path("/sys/devices/system/node/online")),
+            swap_limit=v2
+            or (memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()),
+            cgroup_v2=v2,
+            cpu_realtime="cpu" in layout.paths
+            and (layout.paths["cpu"] / "cpu.rt_runtime_us").exists(),
+        )
+
+    def cgroup_of(self, record: ContainerRecord) -> str:
+        """The container's cgroup path below the hierarchies."""
+        return cgroups.container_path(
+            record.id, record.host_config.cgroup_parent or self.settings.cgroup_parent
+        )
+
+    def log_path(self, container_id: str) -> Path:
+        return self.paths.container(container_id) / "container.log"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
