@@ -6,8 +6,6 @@ for one token at a time because an error ends the stream where Go's would end it
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pierhead.cli.gotemplate.quoting import quote
 
 SPACES = " \t\r\n"
@@ -52,13 +50,16 @@ PUNCTUATION = "punctuation"
 # A keyword's kind is the keyword itself.
 
 
-class Token(NamedTuple):
+class Token:
     """``position`` counts code points from the start, ``line`` begins at 1."""
 
-    kind: str
-    position: int
-    text: str
-    line: int
+    __slots__ = ("kind", "line", "position", "text")
+
+    def __init__(self, kind: str, position: int, text: str, line: int) -> None:
+        self.kind = kind
+        self.position = position
+        self.text = text
+        self.line = line
 
     def describe(self) -> str:
         """The token as Go prints it in ``unexpected ...``."""

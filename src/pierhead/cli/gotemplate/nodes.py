@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from pierhead.cli.gotemplate.numbers import Constant
 from pierhead.cli.gotemplate.quoting import quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pierhead.cli.gotemplate.numbers import Constant
 
 
 class Node:
@@ -41,10 +42,8 @@ class ListNode(Node):
     def is_empty(self) -> bool:
         """True if there is nothing but white space."""
         return all(
-            isinstance(node, TextNode)
-            and not node.text.strip()
-            or isinstance(node, ListNode)
-            and node.is_empty()
+            (isinstance(node, TextNode) and not node.text.strip())
+            or (isinstance(node, ListNode) and node.is_empty())
             for node in self.nodes
         )
 
@@ -254,10 +253,13 @@ class ElseNode(Node):
         return "{{else}}"
 
 
-class Tree(NamedTuple):
+class Tree:
     """One named template: its name, its body, and the source that positions refer to."""
 
-    name: str
-    root: ListNode
-    source: str
-    parse_name: str
+    __slots__ = ("name", "parse_name", "root", "source")
+
+    def __init__(self, name: str, root: ListNode, source: str, parse_name: str) -> None:
+        self.name = name
+        self.root = root
+        self.source = source
+        self.parse_name = parse_name

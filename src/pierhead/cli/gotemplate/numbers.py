@@ -67,7 +67,7 @@ def _parse_float(text: str) -> float | None:
     if len(lowered) - len(body) > 1 or not body.isascii():
         return None
     if body.startswith("0x"):
-        if "p" not in body or "_" in body and not _good_underscores(body):
+        if "p" not in body or ("_" in body and not _good_underscores(body)):
             return None
         try:
             return float.fromhex(lowered.replace("_", ""))

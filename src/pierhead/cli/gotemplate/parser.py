@@ -6,14 +6,16 @@ text itself under the name it was given.
 
 from __future__ import annotations
 
-from collections.abc import Container
-
 from pierhead.cli.gotemplate import lexer as lx
 from pierhead.cli.gotemplate import nodes as nd
 from pierhead.cli.gotemplate.errors import TemplateError
 from pierhead.cli.gotemplate.lexer import Lexer, Token
 from pierhead.cli.gotemplate.numbers import parse_constant
 from pierhead.cli.gotemplate.quoting import quote, unquote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 # Go allows 10,000; Python's own stack sets the limit here.
 MAX_DEPTH = 100
@@ -168,7 +170,6 @@ class _Parser:
 
     def _define(self) -> None:
         child = self._child("definition")
-        child._newest = self._newest
         context = "define clause"
         token = child._next_word()
         if token.kind not in (lx.STRING, lx.RAW_STRING):
@@ -179,7 +180,6 @@ class _Parser:
         if not isinstance(end, nd.EndNode):
             raise child._fail(f"unexpected {end} in {context}")
         child._add(name, root)
-        self._newest = child._newest
 
     def _list(self) -> tuple[nd.ListNode, nd.Node]:
         """Everything up to ``end`` or ``else``, which comes second."""
@@ -272,12 +272,10 @@ class _Parser:
         name = self._template_name(token, context)
         pipe = self._pipeline(context, lx.RIGHT)
         child = self._child(name)
-        child._newest = self._newest
         root, end = child._list()
         if not isinstance(end, nd.EndNode):
             raise self._fail(f"unexpected {end} in {context}")
         child._add(name, root)
-        self._newest = child._newest
         return nd.TemplateNode(token.position, name, pipe)
 
     def _template(self) -> nd.Node:

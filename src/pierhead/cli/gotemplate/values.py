@@ -22,10 +22,12 @@ texts name the static type, so where a value came from shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, ClassVar
 
-Value = Any
+    Value = Any
 
 
 class Interface:
@@ -66,7 +68,7 @@ class Number(str):
     __slots__ = ()
 
 
-class GoList(list[Any]):
+class GoList(list["Any"]):
     """A slice with a static type such as ``[]string``; ``is_nil`` prints as null in JSON."""
 
     def __init__(self, items: Iterable[Value] = (), go_type: str = "[]string") -> None:
@@ -75,7 +77,7 @@ class GoList(list[Any]):
         self.is_nil = False
 
 
-class GoMap(dict[str, Any]):
+class GoMap(dict[str, "Any"]):
     """A map with a static type; ``zero`` is what a missing key indexes to."""
 
     def __init__(
