@@ -14,7 +14,6 @@ from pierhead.cli.gotemplate.printing import display
 from pierhead.cli.gotemplate.quoting import quote
 from pierhead.cli.gotemplate.values import (
     GoInt,
-    GoObject,
     GoStruct,
     Interface,
     NilPointer,
@@ -68,6 +67,9 @@ def execute(
     state = _State(trees, trees[name], out, functions, missing_key_error)
     try:
         state.run(data)
+    except TemplateError as error:
+        error.partial = "".join(out)
+        raise
     except RecursionError:
         raise TemplateError(f"template: {name}: exceeded maximum template depth") from None
     return "".join(out)
@@ -333,7 +335,7 @@ class _State:
         value = unwrap(receiver)
         if value is None:
             raise self._fail(f"nil pointer evaluating {static_type}.{name}")
-        if isinstance(value, GoObject):
+        if hasattr(value, "go_method"):
             method = value.go_method(name)
             if method is not None:
                 function = Function(method, value.METHOD_ARGUMENTS.get(name, ()))

@@ -81,7 +81,8 @@ def _encode(value: Value, html: bool, out: list[str]) -> None:
         _fields(value, html, out, True)
         out.append("}")
     elif isinstance(value, GoObject):
-        _encode(value.go_json(), html, out)
+        # Its MarshalJSON is json.Marshal, which always escapes for HTML.
+        _encode(value.go_json(), True, out)
     elif isinstance(value, dict):
         out.append("{")
         for number, key in enumerate(sorted(value)):

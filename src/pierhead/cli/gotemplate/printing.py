@@ -23,7 +23,7 @@ def sprint(arguments: Sequence[Value]) -> str:
     """Operands as ``%v``, with a space between two that are not strings."""
     if len(arguments) == 1:
         return display(arguments[0])
-    out = []
+    out: list[str] = []
     previous_is_text = True
     for argument in arguments:
         argument = unwrap(argument)

@@ -254,3 +254,15 @@ def duration_text(nanoseconds: int) -> str:
     if hours:
         return f"{sign}{hours}h{minutes}m{text}"
     return f"{sign}{minutes}m{text}" if minutes else sign + text
+
+
+class HeaderMap(GoMap):
+    """Column titles by field: what a table's template sees for its first line."""
+
+    METHOD_ARGUMENTS: ClassVar[Mapping[str, tuple[str, ...]]] = {"Label": ("string",)}
+
+    def go_method(self, name: str) -> Callable[..., Value] | None:
+        """``Label``: the last part of a label's name is the column's title."""
+        if name != "Label":
+            return None
+        return lambda label: label.split(".")[-1].replace("-", " ").replace("_", " ")
