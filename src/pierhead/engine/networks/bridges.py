@@ -1,0 +1,236 @@
+"""The kernel's side of bridge networks: interfaces, addresses, rules, sysctls.
+
+What to do is decided elsewhere; here it is done, with rtnetlink and one nftables table.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from pathlib import Path
+from typing import Final
+
+from pierhead.engine.networks import firewall
+from pierhead.engine.networks.model import (
+    OPTION_ICC,
+    OPTION_MASQUERADE,
+    NetworkRecord,
+)
+from pierhead.engine.networks.validate import boolean
+from pierhead.engine.settings import Settings
+from pierhead.errors import Internal, Unavailable
+from pierhead.linux.netlink import Netlink
+from pierhead.linux.nftables import Nft, NftError
+
+log = logging.getLogger(__name__)
+
+_SYS_NET: Final = Path("/proc/sys/net")
+_IPV4: Final = 2  # AF_INET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One end of a veth to be made inside a container's namespace."""
+
+    host_name: str  # the other end, in the bridge
+    name: str  # "eth0"
+    bridge: str
+    address: str  # "172.17.0.2/16"
+    mac: str
+    mtu: int
+    gateway: str  # default route, "" for none
+    isolated: bool = False  # icc off: the bridge passes nothing between such ports
+
+
+class Bridges:
+    """Bridges and the nftables table of one pierd. Use from the event loop's thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._netlink = Netlink()
+        self._nft = Nft() if settings.firewall else None
+        self.table = firewall.table_name(settings.bridge)
+        self._mark = f"{self.table}: made by pierd"  # the alias of interfaces that are ours
+
+    def close(self) -> None:
+        self._netlink.close()
+        if self._nft is not None:
+            self._nft.close()
+
+    def networks_of_host(self, *, ours: Iterable[str]) -> list[IPv4Network]:
+        """Subnets that the machine's interfaces and routes use, less those of our bridges."""
+        names = set(ours)
+        skip = {link.index for link in self._netlink.links() if link.name in names}
+        found = []
+        for address in self._netlink.addresses():
+            if address.family == _IPV4 and address.index not in skip:
+                found.append(IPv4Network((address.address, address.prefix_len), strict=False))
+        for route in self._netlink.routes(_IPV4):
+            if route.index in skip or route.destination in ("default", "0.0.0.0/0"):
+                continue
+            with suppress(AddressValueError, NetmaskValueError, ValueError):
+                found.append(IPv4Network(route.destination))
+        return found
+
+    def up(self, record: NetworkRecord) -> None:
+        """Make the bridge of a network, or put an existing one right. Idempotent."""
+        name = record.bridge
+        try:
+            link = self._netlink.ensure_bridge(name, (str(record.gateway),), mtu=self.mtu(record))
+            if not link.alias:
+                self._netlink.set_link(link.index, alias=self._mark)
+        except OSError as error:
+            raise Internal(f"cannot make the bridge {name}: {error}") from error
+        if self._settings.ip_forward:
+            _write_sysctl("ipv4/ip_forward", "1")
+        # Lets connections of the host to 127.0.0.1:<published> leave through the bridge.
+        _write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
+
+    def down(self, record: NetworkRecord) -> None:
+        """Remove the bridge of a network. Idempotent. Waits for the kernel, about 20 ms."""
+        with Netlink() as netlink, suppress(OSError):
+            if netlink.link(record.bridge) is not None:
+                netlink.delete_link(record.bridge)
+
+    def remove_strays(self, wanted: Collection[str]) -> None:
+        """Remove bridges of ours whose network is no more (pierd died between the two)."""
+        for link in self._netlink.links():
+            if link.kind == "bridge" and link.alias == self._mark and link.name not in wanted:
+                log.info("removing a left-over bridge", extra={"bridge": link.name})
+                self._netlink.delete_link(link.index)
+
+    def delete_link(self, name: str) -> None:
+        """Remove an interface, a veth with its peer. For a thread: waits about 20 ms."""
+        with Netlink() as netlink:
+            try:
+                netlink.delete_link(name)
+            except OSError as error:
+                if error.errno != errno.ENODEV:
+                    raise
+
+    def mtu(self, record: NetworkRecord) -> int:
+        return record.mtu or self._settings.mtu
+
+    def isolated(self, record: NetworkRecord) -> bool:
+        """Whether containers of the network may not talk to each other (enable_icc=false)."""
+        default = self._settings.icc if record.is_default_bridge else True
+        return not boolean(record.options, OPTION_ICC, default=default)
+
+    # -- rules ------------------------------------------------------------------------
+
+    def rules(self, record: NetworkRecord) -> firewall.BridgeRules:
+        default = self._settings.ip_masq if record.is_default_bridge else True
+        return firewall.BridgeRules(
+            bridge=record.bridge,
+            subnet=record.subnet,
+            internal=record.internal,
+            masquerade=boolean(record.options, OPTION_MASQUERADE, default=default),
+        )
+
+    def rebuild_table(
+        self, records: Iterable[NetworkRecord], mappings: Iterable[firewall.Mapping]
+    ) -> None:
+        """Make the table anew from what should be."""
+        self._run(
+            firewall.build_table(self.table, [self.rules(record) for record in records], mappings)
+        )
+
+    def drop_table(self) -> None:
+        """Remove the table. Idempotent."""
+        self._run(f"add table ip {self.table}\ndelete table ip {self.table}")
+
+    def add_rules(self, record: NetworkRecord) -> None:
+        self._run(firewall.add_bridge(self.table, self.rules(record)))
+
+    def remove_rules(self, record: NetworkRecord) -> None:
+        with suppress(Internal):  # gone already: somebody flushed the rule set
+            self._run(firewall.remove_bridge(self.table, self.rules(record)))
+
+    def publish(self, mappings: Sequence[firewall.Mapping]) -> None:
+        """One transaction for all ports of a container."""
+        if mappings and self._nft is None:
+            raise Unavailable("publishing ports needs the firewall: start pierd with --iptables")
+        self._run(firewall.add_ports(self.table, mappings))
+
+    def unpublish(self, mappings: Sequence[firewall.Mapping]) -> None:
+        for mapping in mappings:  # singly: one that is gone must not keep the others
+            try:
+                self._run(firewall.remove_ports(self.table, [mapping]))
+            except Internal as error:
+                log.warning("a published port had no rule any more", extra={"error": str(error)})
+
+    def _run(self, commands: str) -> None:
+        if self._nft is None or not commands:
+            return
+        try:
+            self._nft.run(commands)
+        except NftError as error:
+            raise Internal(f"nftables refused: {error}") from error
+
+
+def add_interfaces(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]) -> None:
+    """Make ``interfaces`` for the namespace that the calling thread is in.
+
+    ``host`` is a socket opened in the host's namespace. The veth is created with its end
+    directly in the container's namespace (moving it there costs 20 ms).
+    """
+    if not interfaces:
+        return
+    bridges: dict[str, int] = {}
+    for interface in interfaces:
+        if interface.bridge not in bridges:
+            link = host.link(interface.bridge)
+            if link is None:
+                raise OSError(errno.ENODEV, "the bridge is gone", interface.bridge)
+            bridges[interface.bridge] = link.index
+        host.add_veth(
+            interface.host_name,
+            interface.name,
+            netns_fd=netns_fd,
+            mac=interface.mac,
+            mtu=interface.mtu,
+            master=bridges[interface.bridge],
+        )
+        if interface.isolated:
+            brport = Path("/sys/class/net") / interface.host_name / "brport/isolated"
+            brport.write_text("1")
+    with Netlink() as inside:
+        for interface in interfaces:
+            link = inside.link(interface.name)
+            if link is None:
+                raise OSError(errno.ENODEV, "the interface is gone", interface.name)
+            inside.set_link(link.index, up=True)
+            inside.add_address(link.index, interface.address)
+            if interface.gateway:
+                inside.add_route("default", gateway=interface.gateway, link=link.index)
+
+
+def prepare_namespace() -> None:
+    """Sysctls of a fresh namespace, as dockerd sets them; in a thread that is inside.
+
+    ``/proc/sys/net`` shows the values of the calling thread's namespace. IPv6 stays on
+    for lo only: without an address of ours an interface need not ask for one.
+    """
+    for key, value in (
+        ("ipv6/conf/default/disable_ipv6", "1"),
+        ("ipv4/ip_unprivileged_port_start", "0"),
+        ("ipv4/ping_group_range", "0 2147483647"),
+    ):
+        with suppress(OSError):  # a kernel without it has nothing to switch
+            _write_sysctl(key, value)
+
+
+def _write_sysctl(key: str, value: str) -> None:
+    path = _SYS_NET / key
+    try:
+        with open(path, "r+") as file:
+            if file.read().split() == value.split():
+                return
+            file.seek(0)
+            file.write(value)
+    except OSError as error:
+        log.warning("cannot set a sysctl", extra={"path": str(path), "error": str(error)})
