@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pierhead.engine.containers.exec import Exec
     from pierhead.engine.containers.health import HealthMonitor
     from pierhead.engine.containers.wait import Waiter
+    from pierhead.linux.inotify import Watch
 
 
 class Container:
@@ -23,6 +24,7 @@ class Container:
         "exited",
         "health",
         "lock",
+        "log_watch",
         "monitor",
         "pending_attaches",
         "record",
@@ -46,6 +48,7 @@ class Container:
         self.restart_timer: asyncio.TimerHandle | None = None
         self.restart_backoff_s = 0.0
         self.removing = False
+        self.log_watch: Watch | None = None
         self.waiters: list[Waiter] = []
         self.pending_attaches: list[AttachSession] = []
         self.attached: set[AttachSession] = set()
@@ -73,6 +76,17 @@ class Container:
     @property
     def tty(self) -> bool:
         return self.record.config.tty
+
+    def cancel_restart(self) -> None:
+        """Forget a restart that the policy has scheduled."""
+        if self.restart_timer is not None:
+            self.restart_timer.cancel()
+            self.restart_timer = None
+
+    def execs_ended(self) -> None:
+        """The container's end is that of every exec in it."""
+        for running in self.execs.values():
+            running.container_gone()
 
     def __repr__(self) -> str:
         return f"<Container {self.id[:12]} {self.name} {self.status.phase}>"

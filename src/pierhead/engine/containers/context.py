@@ -6,7 +6,7 @@ Built once by ``ContainerService``; no globals.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pierhead.engine.networks.service import NetworkService
     from pierhead.engine.settings import Settings
     from pierhead.engine.volumes.service import VolumeService
+    from pierhead.linux.inotify import Inotify
     from pierhead.linux.seccomp import SeccompCache
     from pierhead.runtime.conmon import Conmon
     from pierhead.runtime.crun import Runtime
@@ -49,7 +50,7 @@ class Context:
     registry: Registry
     execs: ExecRegistry
     stopping: bool = False  # shutdown has begun: start and restart nothing
-    log_watch: object | None = field(default=None)
+    inotify: Inotify | None = None
 
     @cached_property
     def layout(self) -> cgroups.Layout:
