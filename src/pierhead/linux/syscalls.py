@@ -132,6 +132,12 @@ def _c(path: Path | None) -> bytes | None:
     return None if path is None else os.fsencode(path)
 
 
+def _result(value: int, path: Path | None = None) -> int:
+    if value < 0:
+        raise _fail(path)
+    return value
+
+
 def mount(
     source: Path | None, target: Path, fstype: str | None, flags: int, data: str = ""
 ) -> None:

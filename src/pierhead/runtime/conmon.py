@@ -2,24 +2,52 @@
 
 Life of a start::
 
-    started = await conmon.create(...)      # conmon daemonised, crun created, process waits
+    started = await conmon.create(...)      # conmon runs, crun created, the process waits
     attach = await conmon.attach(bundle)    # as many as there are clients, before any output
-    conmon.start(container_id)              # opens the exec fifo: the process runs
+    await conmon.start(container_id)        # opens the exec fifo: the process runs
     status = await conmon.wait_exit(...)    # conmon has ended: exit file written
 
-Files of conmon in the bundle (or the exec's directory): ``attach`` (SOCK_SEQPACKET; a
-packet is one byte of stream, 2 stdout or 3 stderr, and data), ``ctl`` (fifo: window
-sizes, "reopen logs"), ``winsz``, ``pidfile``, ``conmon.pid``, ``oom``.
+Files of conmon in the bundle (or the exec's directory): ``attach`` (SOCK_SEQPACKET, see
+``runtime/attach.py``), ``ctl`` (fifo: window sizes, "reopen logs"), ``winsz``,
+``pidfile``, ``oom`` (in its working directory). The exit code is in ``exits/<id>``; of an
+exec in ``<exec directory>/<container id>`` (``exec_exit_file``), because conmon names the
+file after the container.
+
+conmon 2.1 talks on descriptors named in its environment: ``_OCI_SYNCPIPE`` (JSON lines:
+the pid, or -1 and the runtime's message; for an exec then the exit code),
+``_OCI_STARTPIPE`` (it reads before it does anything; an attached exec reads again before
+it runs) and ``_OCI_ATTACHPIPE`` (an exec's attach socket is there). It is started with
+``--sync``: not daemonised by a second fork, so it is our child and its pid known at once;
+it makes a session of its own and survives us all the same.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pierhead.runtime.crun import Runtime
+from pierhead.errors import Unavailable
+from pierhead.linux import process
+from pierhead.linux.process import Child
+from pierhead.runtime.attach import ConmonAttach, connect
+from pierhead.runtime.crun import Runtime, RuntimeFailed, clean_message
 from pierhead.store.paths import Paths
+
+__all__ = ["Conmon", "ConmonAttach", "ExitStatus", "Started"]
+
+log = logging.getLogger(__name__)
+
+_CREATE_TIMEOUT_S: Final = 120.0
+_RESIZE_EVENT: Final = 1
+_REOPEN_LOGS_EVENT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +65,42 @@ class ExitStatus:
     known: bool = True  # False: conmon died without leaving a code; 255 is made up
 
 
-class ConmonAttach:
-    """One connection to an attach socket."""
+class _SyncPipe:
+    """conmon's JSON lines, read on the loop."""
 
-    async def read(self) -> tuple[int, bytes] | None:
-        """The next packet as (``STDOUT`` or ``STDERR``, data); None at the end."""
-        raise NotImplementedError
+    def __init__(self) -> None:
+        self.read_fd, self.write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(self.write_fd, True)
+        self._buffer = b""
 
-    async def write(self, data: bytes) -> None:
-        """Bytes for the process's stdin. Raises ``ConnectionError`` when it is closed."""
-        raise NotImplementedError
+    def started(self) -> None:
+        os.close(self.write_fd)
+        self.write_fd = -1
 
-    async def close_stdin(self) -> None:
-        """Half-close: conmon closes the process's stdin (unless ``leave_stdin_open``)."""
-        raise NotImplementedError
+    async def message(self) -> tuple[int, str] | None:
+        """The next (data, message); None at the end."""
+        while b"\n" not in self._buffer:
+            try:
+                data = os.read(self.read_fd, 1 << 16)
+            except BlockingIOError:
+                await process.wait_readable(self.read_fd)
+                continue
+            if not data:
+                return None
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            # conmon passes the runtime's bytes through, control characters included
+            found = json.loads(line.decode(errors="replace"), strict=False)
+        except ValueError:
+            return -1, line.decode(errors="replace")
+        return int(found.get("data", -1)), str(found.get("message", ""))
 
     def close(self) -> None:
-        raise NotImplementedError
+        for fd in (self.read_fd, self.write_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.read_fd = self.write_fd = -1
 
 
 class Conmon:
@@ -61,10 +108,37 @@ class Conmon:
         self.paths = paths
         self.runtime = runtime
         self.binary = binary
+        self._children: dict[int, Child] = {}
 
     def prepare(self) -> None:
         """Raises ``Unavailable`` naming the package when conmon is missing."""
-        raise NotImplementedError
+        found = process.find_program(self.binary)
+        if found is None:
+            raise Unavailable("conmon is not installed: install the package conmon")
+        self.binary = found
+
+    def _argv(self, cid: str, uuid: str, directory: Path, options: Sequence[str]) -> list[str]:
+        argv = [self.binary, "--api-version=1", "--sync", "--full-attach", "--no-sync-log"]
+        argv += ["-c", cid, "-u", uuid, "-n", uuid, "-b", str(directory)]
+        argv += ["-p", str(directory / "pidfile"), "-r", self.runtime.path]
+        for argument in self.runtime.global_args:
+            argv += ["--runtime-arg", argument]
+        return [*argv, *options]
+
+    def _spawn(
+        self,
+        argv: Sequence[str],
+        directory: Path,
+        environment: dict[str, int],
+        extra_fds: Sequence[int],
+    ) -> Child:
+        env = {**process.DEFAULT_ENV, **{name: str(fd) for name, fd in environment.items()}}
+        # its working directory, where the oom mark goes
+        child = process.spawn(
+            argv, env=env, pass_fds=(*environment.values(), *extra_fds), cwd=directory
+        )
+        self._children[child.pid] = child
+        return child
 
     async def create(
         self,
@@ -80,13 +154,70 @@ class Conmon:
         """Create the container of ``bundle``/config.json under a new conmon.
 
         Everything that failed is cleaned up; raises ``RuntimeFailed`` with crun's message.
-        ``log_path`` None: no log.
+        ``log_path`` None: no log. ``leave_stdin_open``: stdin stays open when the client
+        that wrote to it leaves (not StdinOnce).
         """
-        raise NotImplementedError
+        options = ["--exit-dir", str(self.paths.exits)]
+        options += ["-l", "none" if log_path is None else f"k8s-file:{log_path}"]
+        options += _stream_options(terminal, stdin, leave_stdin_open)
+        for name in ("pidfile", "oom"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(bundle / name)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.paths.exits / id)
+        sync = _SyncPipe()
+        child = None
+        try:
+            child = self._spawn(
+                self._argv(id, id, bundle, options),
+                bundle,
+                {"_OCI_SYNCPIPE": sync.write_fd},
+                pass_fds,
+            )
+            ticks = _start_ticks(child.pid)
+            sync.started()
+            async with asyncio.timeout(_CREATE_TIMEOUT_S):
+                answer = await sync.message()
+            pid = _started_pid(answer)
+        except BaseException:
+            if child is not None:
+                await asyncio.shield(self._abandon(id, child))
+            raise
+        finally:
+            sync.close()
+        return Started(pid, child.pid, ticks)
+
+    async def _abandon(self, container_id: str, child: Child) -> None:
+        """A create that failed or was cancelled: nothing of it may stay."""
+        child.kill()
+        await child.wait()
+        self._children.pop(child.pid, None)
+        try:
+            await self.runtime.delete(container_id, force=True)
+        except RuntimeFailed as error:
+            log.warning(
+                "cleaning up after a failed create: %s", error, extra={"container": container_id}
+            )
 
     async def start(self, id: str) -> None:
-        """Let the created process run. Raises ``RuntimeFailed`` (e.g. executable not found)."""
-        raise NotImplementedError
+        """Let the created process run. Raises ``RuntimeFailed``.
+
+        What ``crun start`` does for a container without hooks: one byte into the fifo that
+        the waiting process holds open. Another runtime's ``start`` is called.
+        """
+        fifo = self.runtime.state_dir(id) / "exec.fifo"
+        try:
+            fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            await self.runtime.start(id)
+            return
+        try:
+            os.unlink(fifo)  # how crun knows "created" from "running"
+            os.write(fd, b"\0")
+        except OSError as error:
+            raise RuntimeFailed(f"starting {id[:12]}: {error.strerror}") from error
+        finally:
+            os.close(fd)
 
     async def exec(
         self,
@@ -102,29 +233,158 @@ class Conmon:
         """Run ``process`` (runtime spec's process object) in the container.
 
         With ``attach`` the returned connection was made before the process started, so
-        nothing is lost. Raises ``RuntimeFailed``.
+        nothing is lost. Its exit: ``wait_exit(..., exec_exit_file(directory, id))``. Raises
+        ``RuntimeFailed``. ``directory`` is made if needed; the caller removes it.
         """
-        raise NotImplementedError
+        spec = _write_process(directory, process)
+        options = ["-e", "--exec-process-spec", str(spec), "--exit-dir", str(directory)]
+        options += ["-l", "none", *_stream_options(terminal, stdin, False)]
+        sync = _SyncPipe()
+        ready = _SyncPipe()
+        start_read, start_write = os.pipe2(os.O_CLOEXEC)
+        child = None
+        connection = None
+        try:
+            environment = {"_OCI_SYNCPIPE": sync.write_fd}
+            if attach:
+                options.append("--exec-attach")
+                environment["_OCI_STARTPIPE"] = start_read
+                environment["_OCI_ATTACHPIPE"] = ready.write_fd
+            child = self._spawn(
+                self._argv(id, exec_id, directory, options), directory, environment, ()
+            )
+            ticks = _start_ticks(child.pid)
+            sync.started()
+            ready.started()
+            async with asyncio.timeout(_CREATE_TIMEOUT_S):
+                if attach:
+                    os.write(start_write, b"1")
+                    if await ready.message() is not None:
+                        connection = connect(directory)
+                        os.write(start_write, b"1")
+                answer = await sync.message()
+            pid = _started_pid(answer)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            if child is not None:
+                child.kill()
+                await asyncio.shield(child.wait())
+                self._children.pop(child.pid, None)
+            raise
+        finally:
+            sync.close()
+            ready.close()
+            os.close(start_read)
+            os.close(start_write)
+        return Started(pid, child.pid, ticks), connection
+
+    def exec_exit_file(self, directory: Path, id: str) -> Path:
+        """Where the exit code of an exec in container ``id`` is written."""
+        return directory / id
 
     async def attach(self, directory: Path) -> ConmonAttach:
         """Connect to the bundle's or exec directory's socket. ``Conflict`` when it is gone."""
-        raise NotImplementedError
+        return connect(directory)
 
     async def resize(self, directory: Path, rows: int, cols: int) -> None:
-        raise NotImplementedError
+        """Set the terminal's size. Nothing happens when the process has ended."""
+        # conmon refuses anything above
+        self._control(directory, f"{_RESIZE_EVENT} {min(rows, 1000)} {min(cols, 1000)}\n")
 
     async def reopen_logs(self, directory: Path) -> None:
         """Make conmon open the log path anew, after it was renamed."""
-        raise NotImplementedError
+        self._control(directory, f"{_REOPEN_LOGS_EVENT} 0 0\n")
+
+    def _control(self, directory: Path, line: str) -> None:
+        try:
+            fd = os.open(directory / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return  # no reader any more: the process has ended
+        try:
+            os.write(fd, line.encode())
+        except OSError as error:
+            log.warning("conmon's control fifo: %s", error, extra={"directory": str(directory)})
+        finally:
+            os.close(fd)
 
     async def wait_exit(
         self, conmon_pid: int, start_ticks: int, exit_file: Path, *, directory: Path | None = None
     ) -> ExitStatus:
         """Wait for a conmon's end, also of one that an earlier pierd started, and read the code.
 
-        ``directory`` (bundle): where an ``oom`` mark may lie.
+        ``directory`` (the bundle): where an ``oom`` mark may lie. May be called by several
+        waiters and again later.
         """
-        raise NotImplementedError
+        child = self._children.get(conmon_pid)
+        if child is not None:
+            await child.wait()
+            self._children.pop(conmon_pid, None)
+            seen_ns = time.time_ns()
+        else:
+            seen_ns = time.time_ns() if await _wait_foreign(conmon_pid, start_ticks) else 0
+        return _read_exit(exit_file, directory, seen_ns)
 
     def is_alive(self, conmon_pid: int, start_ticks: int) -> bool:
-        raise NotImplementedError
+        """Whether this very process still runs (not another with its number)."""
+        return _start_ticks(conmon_pid) == start_ticks != 0
+
+
+def _start_ticks(pid: int) -> int:
+    return process.process_start_ticks(pid) or 0
+
+
+def _write_process(directory: Path, process: dict[str, Any]) -> Path:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    spec = directory / "process.json"
+    spec.write_bytes(json.dumps(process).encode())
+    return spec
+
+
+def _stream_options(terminal: bool, stdin: bool, leave_stdin_open: bool) -> list[str]:
+    options = []
+    if terminal:
+        options.append("-t")
+    if stdin:
+        options.append("-i")
+    if leave_stdin_open:
+        options.append("--leave-stdin-open")
+    return options
+
+
+def _started_pid(answer: tuple[int, str] | None) -> int:
+    """The pid out of conmon's first message, or ``RuntimeFailed`` with the runtime's."""
+    if answer is None:
+        raise RuntimeFailed("conmon ended before the container was created")
+    pid, message = answer
+    if pid <= 0:
+        raise RuntimeFailed(clean_message(message))
+    return pid
+
+
+async def _wait_foreign(pid: int, start_ticks: int) -> bool:
+    """Wait for a process that is not (known as) our child; False: it had ended before."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if _start_ticks(pid) != start_ticks:
+            return False
+        await process.wait_pidfd(pidfd)
+        process.reap(pidfd)
+        return True
+    finally:
+        os.close(pidfd)
+
+
+def _read_exit(exit_file: Path, directory: Path | None, seen_ns: int) -> ExitStatus:
+    """``seen_ns``: when the end was noticed, if it was; the file's time is as coarse as a tick."""
+    oom_killed = directory is not None and os.path.exists(directory / "oom")
+    try:
+        with open(exit_file, "rb") as file:
+            code = int(file.read())
+            finished_ns = seen_ns or os.fstat(file.fileno()).st_mtime_ns
+    except (FileNotFoundError, ValueError):
+        return ExitStatus(255, oom_killed, seen_ns or time.time_ns(), known=False)
+    return ExitStatus(code if code >= 0 else 255, oom_killed, finished_ns)
