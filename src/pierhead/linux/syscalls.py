@@ -335,3 +335,13 @@ def permitted_capabilities() -> int:
     if _capget(header, data) < 0:
         raise _fail()
     return int(data[1]) | int(data[4]) << 32
+
+
+def inotify_init1(flags: int) -> int:
+    """inotify_init1(2)."""
+    return _result(_libc.inotify_init1(flags))
+
+
+def inotify_add_watch(fd: int, path: Path, mask: int) -> int:
+    """inotify_add_watch(2); raises ``OSError`` with the path."""
+    return _result(_libc.inotify_add_watch(fd, _c(path), ctypes.c_uint32(mask)), path)
