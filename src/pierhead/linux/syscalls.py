@@ -132,12 +132,6 @@ def _c(path: Path | None) -> bytes | None:
     return None if path is None else os.fsencode(path)
 
 
-def _result(value: int, path: Path | None = None) -> int:
-    if value < 0:
-        raise _fail(path)
-    return value
-
-
 def mount(
     source: Path | None, target: Path, fstype: str | None, flags: int, data: str = ""
 ) -> None:
@@ -335,13 +329,3 @@ def permitted_capabilities() -> int:
     if _capget(header, data) < 0:
         raise _fail()
     return int(data[1]) | int(data[4]) << 32
-
-
-def inotify_init1(flags: int) -> int:
-    """inotify_init1(2)."""
-    return _result(_libc.inotify_init1(flags))
-
-
-def inotify_add_watch(fd: int, path: Path, mask: int) -> int:
-    """inotify_add_watch(2); raises ``OSError`` with the path."""
-    return _result(_libc.inotify_add_watch(fd, _c(path), ctypes.c_uint32(mask)), path)
