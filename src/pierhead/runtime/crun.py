@@ -6,6 +6,7 @@ message.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from pierhead.errors import Internal, Unavailable
-from pierhead.linux import mounts, process
+from pierhead.linux import cgroups, mounts, process
 from pierhead.store.paths import Paths
 
 _TIMEOUT_S: Final = 60.0
+_BUSY_TRIES: Final = 25
+_BUSY_PAUSE_S: Final = 0.002
 _PREFIX: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\S+Z?:? )?(\[\w+\] )?")
 _MISSING: Final = re.compile(
     r"No such file or directory|does not exist|cannot open|error opening file", re.IGNORECASE
@@ -37,6 +40,11 @@ def clean_message(text: str) -> str:
     return _PREFIX.sub("", "; ".join(dict.fromkeys(lines)), count=1)
 
 
+def _is_running(status: dict[str, Any]) -> bool:
+    pid = int(status.get("pid", 0))
+    return pid > 0 and process.process_start_ticks(pid) == status.get("process-start-time")
+
+
 class Runtime:
     """crun by default; ``binary`` may name runc or another with the same command line."""
 
@@ -44,6 +52,7 @@ class Runtime:
         self.paths = paths
         self.binary = binary
         self._path = binary
+        self._layout: cgroups.Layout | None = None
 
     def prepare(self) -> None:
         """Find the binary and put it on a read-only bind mount below the exec root.
@@ -90,6 +99,13 @@ class Runtime:
         """Options before the command, for us and for conmon."""
         return [f"--root={self.paths.runtime_root}"]
 
+    @property
+    def layout(self) -> cgroups.Layout:
+        """The host's control groups, looked up once."""
+        if self._layout is None:
+            self._layout = cgroups.detect()
+        return self._layout
+
     def state_dir(self, container_id: str) -> Path:
         return self.paths.runtime_root / container_id
 
@@ -115,15 +131,53 @@ class Runtime:
         match = re.search(rb"version (\S+)", done.stdout)
         return match[1].decode() if match else "unknown"
 
+    def _status(self, container_id: str) -> dict[str, Any] | None:
+        """crun's own record; None when there is none we can read (also another runtime's)."""
+        try:
+            with open(self.state_dir(container_id) / "status", "rb") as file:
+                status = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return status if isinstance(status, dict) and "cgroup-path" in status else None
+
     async def kill(self, container_id: str, signal: int, *, all: bool = False) -> None:
-        """Signal the container's init, or everything in it."""
-        options = ["--all"] if all else []
-        await self._must("kill", *options, container_id, str(signal))
+        """Signal the container's init, or everything in it.
+
+        Raises ``RuntimeFailed`` when there is nothing to signal.
+        """
+        status = self._status(container_id)
+        if status is None or status.get("systemd-cgroup"):
+            options = ["--all"] if all else []
+            await self._must("kill", *options, container_id, str(signal))
+            return
+        if all:
+            pids = cgroups.pids(self.layout, status["cgroup-path"])
+        else:
+            pids = [status["pid"]] if _is_running(status) else []
+        for pid in pids:
+            try:
+                os.kill(pid, signal)
+            except ProcessLookupError:
+                pids = [other for other in pids if other != pid]
+        if not pids:
+            raise RuntimeFailed("container not running")
 
     async def delete(self, container_id: str, *, force: bool = False) -> None:
-        """Remove the runtime's state and cgroup; fine when there is none. ``force`` kills first."""
+        """Remove the runtime's state and cgroup; fine when there is none. ``force`` kills first.
+
+        For a crun container that has ended this is done here, as ``crun delete`` would (0.5 ms
+        against 4); in any other case the runtime is called.
+        """
         if not self.knows(container_id):
             return
+        status = self._status(container_id)
+        if status is not None and not status.get("systemd-cgroup") and not _is_running(status):
+            for _ in range(_BUSY_TRIES):
+                # a process that has just ended may still be counted for a moment
+                if cgroups.remove(self.layout, status["cgroup-path"], kill=False):
+                    shutil.rmtree(self.state_dir(container_id), ignore_errors=True)
+                    return
+                await asyncio.sleep(_BUSY_PAUSE_S)
         options = ["--force"] if force else []
         done = await self._run("delete", *options, container_id)
         if done.returncode == 0:
