@@ -36,6 +36,11 @@ class Result:
     def lines(self) -> list[str]:
         return self.stdout.splitlines()
 
+    def says(self, *phrases: str) -> None:
+        """Standard error has each phrase; case is left alone, it changed between Dockers."""
+        for phrase in phrases:
+            assert phrase.lower() in self.stderr.lower(), f"does not say {phrase!r}\n{self}"
+
     def __str__(self) -> str:
         return (
             f"$ {' '.join(self.argv)}\nexit status {self.returncode}\n"
