@@ -2,7 +2,8 @@
 
 A flag is a tuple ``(name, shorthand, kind, default, usage)`` with an optional sixth
 item, a function that checks or converts each given value (``str -> Any``; it raises
-``ValueError`` with the text that follows ``invalid argument "x" for "--name" flag:``).
+``ValueError`` with the text that follows ``invalid argument "x" for "--name" flag:``), or
+the name of one as ``module:function`` below ``pierhead.cli``, imported on use.
 An empty ``usage`` hides the flag from the help text.
 
 Kinds are pflag's type names, since they are what ``--help`` shows:
@@ -265,7 +266,10 @@ def _set(options: Options, flag: Flag, text: str) -> None:
         elif kind == "ip":
             value = parse_ip(text)
         if len(flag) > 5:
-            value = flag[5](value)
+            convert = flag[5]
+            if isinstance(convert, str):
+                convert = _load_converter(convert)
+            value = convert(value)
     except ValueError as error:
         raise FlagError(
             f'invalid argument {go_quote(text)} for "{display_name(flag)}" flag: {error}'
@@ -283,6 +287,16 @@ def _set(options: Options, flag: Flag, text: str) -> None:
             # The first occurrence replaces the default; the default itself is never changed.
             values[name] = [*(values[name] if changed else ()), value]
     options.changed_names[name] = None
+
+
+def _load_converter(name: str) -> Callable[[str], Any]:
+    import sys
+
+    module_name, _, attribute = name.partition(":")
+    module_name = "pierhead.cli." + module_name
+    __import__(module_name)
+    function: Callable[[str], Any] = getattr(sys.modules[module_name], attribute)
+    return function
 
 
 def go_quote(text: str) -> str:

@@ -48,8 +48,15 @@ def getenv(name: str) -> str:
     return posix.environ.get(name.encode(), b"").decode("utf-8", "surrogateescape")
 
 
+class OutputClosed(Exception):
+    """Nobody reads our stdout or stderr any more."""
+
+
 def write_all(fd: int, data: bytes) -> None:
-    """Write everything. Raises ``OSError`` (``BrokenPipeError`` when nobody reads)."""
+    """Write everything to one of our own descriptors.
+
+    Raises ``OutputClosed`` when nobody reads, ``OSError`` for other trouble.
+    """
     view = memoryview(data)
     while view:
         try:
@@ -58,6 +65,8 @@ def write_all(fd: int, data: bytes) -> None:
             import select
 
             select.select((), (fd,), ())
+        except BrokenPipeError:
+            raise OutputClosed from None
 
 
 class Cli:
@@ -209,8 +218,17 @@ def run(argv: Sequence[str]) -> int:
         return error.code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 1
+    except OutputClosed:
+        return _die_of_sigpipe()
+
+
+def _die_of_sigpipe() -> int:
+    """End as a program ends that does not ignore SIGPIPE, for the shell to see."""
+    import _signal
+
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    posix.kill(posix.getpid(), _signal.SIGPIPE)
+    return 141
 
 
 def _error(message: str) -> None:

@@ -29,6 +29,7 @@ API_VERSION = "1.56"
 API_VERSION_MINIMUM = "1.24"
 
 _CHUNK = 65536
+_UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
 
@@ -226,6 +227,10 @@ class Response:
         """The descriptor to wait on for more of the body; -1 when there is none."""
         return -1 if self._connection is None else self._connection.sock.fileno()
 
+    def has_data(self) -> bool:
+        """Whether a part of the body has arrived and waits in the buffer."""
+        return self._connection is not None and bool(self._connection.buffer)
+
     def _finish(self) -> None:
         """Give the connection back: the body has been read."""
         connection, self._connection = self._connection, None
@@ -274,6 +279,34 @@ class Hijacked:
     def close(self) -> None:
         """Close both directions."""
         self.connection.close()
+
+
+class Pending:
+    """A request that has been sent and whose answer nobody has read yet."""
+
+    __slots__ = ("_client", "_connection", "_method", "_upgrade")
+
+    def __init__(self, client: Client, connection: Connection, method: str, upgrade: bool) -> None:
+        self._client = client
+        self._connection = connection
+        self._method = method
+        self._upgrade = upgrade
+
+    def response(self) -> Response:
+        """Wait for the head of the answer. Raises ``ApiError`` for a status of 400 and more."""
+        response = self._client._read_head(self._connection, self._method, self._upgrade)
+        if response.status >= 400:
+            raise ApiError(response.status, _error_message(response))
+        return response
+
+    def hijacked(self) -> Hijacked:
+        """Wait until the connection is a two-way stream. Raises as ``response`` does."""
+        response = self.response()
+        if response.status not in (101, 200):
+            raise ProtocolError(f"unable to upgrade to tcp, received {response.status}")
+        self._client.settled = True
+        kind = response.headers.get("content-type", "")
+        return Hijacked(self._connection, kind.endswith("multiplexed-stream"))
 
 
 class Client:
@@ -364,6 +397,7 @@ class Client:
             self.negotiate()
         while True:
             response = self._exchange(method, path, query, body, headers, versioned, None)
+            assert isinstance(response, Response)
             if response.status < 400:
                 if versioned:
                     self.settled = True
@@ -399,18 +433,28 @@ class Client:
     ) -> Hijacked:
         """POST and take the connection over as a two-way stream. Raises as ``request`` does."""
         while True:
-            response = self._exchange(
-                "POST", path, query, body, None, True, "Connection: Upgrade\r\nUpgrade: tcp\r\n"
-            )
-            connection = response._connection
-            if response.status in (101, 200) and connection is not None:
-                self.settled = True
-                kind = response.headers.get("content-type", "")
-                return Hijacked(connection, kind.endswith("multiplexed-stream"))
-            message = _error_message(response)
-            if response.status == 400 and not self.settled and self._take_version(message):
-                continue
-            raise ApiError(response.status, message)
+            try:
+                return self.begin_hijack(path, query, body).hijacked()
+            except ApiError as error:
+                if error.status == 400 and not self.settled and self._take_version(error.message):
+                    continue
+                raise
+
+    def begin_hijack(self, path: str, query: Query | None = None, body: Body = None) -> Pending:
+        """Send what ``hijack`` sends and don't wait; go on with ``Pending.hijacked``."""
+        pending = self._exchange("POST", path, query, body, None, True, _UPGRADE, later=True)
+        assert isinstance(pending, Pending)
+        return pending
+
+    def begin(self, method: str, path: str, query: Query | None = None) -> Pending:
+        """Send a request and don't wait; go on with ``Pending.response``.
+
+        For requests that are to be on their way at the same time, once the API version
+        is settled.
+        """
+        pending = self._exchange(method, path, query, None, None, True, None, later=True)
+        assert isinstance(pending, Pending)
+        return pending
 
     def ping(self) -> dict[str, str]:
         """The headers of ``/_ping``: ``api-version``, ``ostype``, ``builder-version``..."""
@@ -454,7 +498,8 @@ class Client:
         headers: Mapping[str, str] | None,
         versioned: bool,
         upgrade: str | None,
-    ) -> Response:
+        later: bool = False,
+    ) -> Response | Pending:
         target = f"/v{self.version}{path}" if versioned else path
         if query:
             encoded = encode_query(query)
@@ -486,22 +531,22 @@ class Client:
         data = (head + "\r\n").encode("latin-1", "replace") + payload
 
         while True:
-            reused = bool(self.idle) and upgrade is None and stream is None
+            reused = bool(self.idle) and stream is None
             connection = self.idle.pop() if reused else self.connect()
             try:
                 connection.sock.sendall(data)
                 if stream is not None:
                     _send_chunked(connection, stream)
+                if later:
+                    return Pending(self, connection, method, upgrade is not None)
                 return self._read_head(connection, method, upgrade is not None)
             except (ProtocolError, BrokenPipeError, ConnectionResetError) as error:
                 connection.close()
                 if reused:
                     continue  # the daemon had closed it while it was idle
-                if isinstance(error, ProtocolError):
-                    raise ProtocolError(
-                        f"error during connect: {method} {self.host}{target}: {error}"
-                    ) from None
-                raise ProtocolError(f"error during connect: {self.host}: {error}") from error
+                raise ProtocolError(
+                    f"error during connect: {method} {self.host}{target}: {error}"
+                ) from error
 
     def _read_head(self, connection: Connection, method: str, upgrade: bool) -> Response:
         head = connection.read_until(b"\r\n\r\n").decode("latin-1")
