@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pierhead.engine.containers.files import ContainerFiles
     from pierhead.engine.containers.service import ContainerService
     from pierhead.engine.events import EventBus
     from pierhead.engine.images.service import ImageService
@@ -25,4 +26,5 @@ class Engine:
     volumes: VolumeService
     events: EventBus
     system: SystemService
+    files: ContainerFiles
     settings: Settings

@@ -113,6 +113,11 @@ class EventBus:
         self._closed = True
         self._wake()
 
+    @property
+    def listeners(self) -> int:
+        """How many subscribers wait for the next event."""
+        return len(self._waiters)
+
     def subscribe(
         self, since_ns: int = 0, until_ns: int = 0, filters: Filters | None = None
     ) -> AsyncIterator[dict[str, Any]]:

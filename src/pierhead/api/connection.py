@@ -1,0 +1,130 @@
+"""One client connection: aiohttp's HTTP protocol with the three things Docker's API adds.
+
+A connection may be *hijacked* (attach, exec): it stops being HTTP and becomes a duplex
+byte stream, see ``hijack.py``. A client may send the first bytes of that stream together
+with the request; they must not reach the HTTP parser. And the handler of a long-lived
+response wants to end when its client has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+_HIJACK_LINE: Final = re.compile(
+    rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]*/attach|exec/[^ ?]*/start)[ ?]"
+)
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
+_EARLY_LIMIT_BYTES: Final = 1 << 20
+
+
+def split_hijack(data: bytes) -> int | None:
+    """Where the stream begins in ``data``, if that starts with a whole request to hijack.
+
+    None when it doesn't: another request, or one whose head didn't come in one piece,
+    which no client that sends early data does.
+    """
+    if not data.startswith(b"POST ") or not _HIJACK_LINE.match(data):
+        return None
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = data[: end + 2]
+    if b"chunked" in head.lower():
+        return None
+    length = _LENGTH.search(head)
+    return end + 4 + (int(length[1]) if length else 0)
+
+
+class Connection(RequestHandler):
+    """A connection while it speaks HTTP."""
+
+    __slots__ = ("_early", "_stream_at", "_watching", "client_eof", "hijacked")
+
+    def __init__(self, manager: Server, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self.hijacked = False
+        self.client_eof = False
+        self._early: bytearray | None = None  # not None: a request to hijack is under way
+        self._stream_at = 0  # bytes of that request's body which are still to come
+        self._watching: asyncio.Task[Any] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._early is not None:
+            if self._stream_at:  # the request's own body
+                own, data = data[: self._stream_at], data[self._stream_at :]
+                self._stream_at -= len(own)
+                super().data_received(own)
+            self._keep(data)
+            return
+        if self._current_request is None and not self._messages:
+            at = split_hijack(data)
+            if at is not None:
+                self._early = bytearray()
+                self._stream_at = max(at - len(data), 0)
+                super().data_received(data[:at])
+                self._keep(data[at:])
+                return
+        super().data_received(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self._early is None or not data:
+            return
+        self._early += data
+        if len(self._early) > _EARLY_LIMIT_BYTES and self.transport is not None:
+            self.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """The client has shut its side: end what waits for it, answer what it has asked."""
+        self.client_eof = True
+        if self._watching is not None:
+            self._watching.cancel()
+            return None
+        if self._current_request is not None or self._messages:
+            self.close()  # after this answer
+            return True
+        return None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._watching is not None and not self.hijacked:
+            self._watching.cancel()
+
+    def watch(self, task: asyncio.Task[Any]) -> None:
+        """Cancel ``task`` when the client goes."""
+        self._watching = task
+        if self.transport is None:
+            task.cancel()
+
+    def unwatch(self) -> None:
+        self._watching = None
+
+    def take_over(self) -> tuple[asyncio.Transport, bytes]:
+        """End HTTP here: return the transport and what the client has sent of its stream."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has gone")
+        early = bytes(self._early or b"")
+        self._early = None
+        self.hijacked = True
+        self._watching = None
+        self.close()
+        self.transport = None
+        return transport, early  # type: ignore[return-value]
+
+    def answered(self) -> None:
+        """A request that might have been hijacked was answered instead: the rest is HTTP again."""
+        early, self._early = self._early, None
+        if early and self.transport is not None:
+            super().data_received(bytes(early))
+
+
+class Server(web.Server):
+    """aiohttp's low-level server with our connections."""
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=self._loop, **self._kwargs)

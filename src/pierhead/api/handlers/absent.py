@@ -1,0 +1,77 @@
+"""Endpoints of what Pierhead doesn't have: refused with the way out.
+
+Swarm's answer as a Docker daemon outside a swarm does (503), so that clients which probe
+for it go on; what a later version will bring answers 501.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from pierhead.api.call import Call
+from pierhead.errors import NotFound, NotImplementedYet, Unavailable
+
+_NO_SWARM: Final = (
+    "This node is not a swarm manager. Pierhead has no swarm mode: use this node's containers, "
+    "networks and volumes directly."
+)
+
+
+async def swarm(call: Call) -> web.StreamResponse:
+    raise Unavailable(_NO_SWARM)
+
+
+async def swarm_setup(call: Call) -> web.StreamResponse:
+    raise NotImplementedYet(
+        "Pierhead has no swarm mode: use this node's containers, networks and volumes directly"
+    )
+
+
+async def build(call: Call) -> web.StreamResponse:
+    raise NotImplementedYet(
+        "building images from a Dockerfile is not implemented yet: make images with "
+        "`pier commit --change`, `pier import --change` or `pier image bootstrap`, or load one "
+        "built elsewhere with `pier load`"
+    )
+
+
+async def build_prune(call: Call) -> web.StreamResponse:
+    """There is no builder, so its cache is empty: that is an answer, not an error."""
+    return call.json({"CachesDeleted": None, "SpaceReclaimed": 0})
+
+
+async def registry(call: Call) -> web.StreamResponse:
+    raise NotImplementedYet(
+        "this pierd has no registry client yet: get images with `pier load`, `pier import` or "
+        "`pier image bootstrap`"
+    )
+
+
+async def attestations(call: Call) -> web.StreamResponse:
+    """No image made or loaded here keeps attestations; an unknown image is still an error."""
+    call.engine.images.resolve(call.name)
+    return call.json([])
+
+
+async def session(call: Call) -> web.StreamResponse:
+    raise NotImplementedYet(
+        "BuildKit sessions are not implemented yet: `DOCKER_BUILDKIT=0` keeps clients from asking"
+    )
+
+
+async def no_plugins(call: Call) -> web.StreamResponse:
+    return call.json([])
+
+
+async def plugin(call: Call) -> web.StreamResponse:
+    raise NotFound(f'plugin "{call.name}" not found')
+
+
+async def plugin_install(call: Call) -> web.StreamResponse:
+    raise NotImplementedYet("managed plugins are not implemented yet")
+
+
+async def cluster_volume(call: Call) -> web.StreamResponse:
+    raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")

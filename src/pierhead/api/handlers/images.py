@@ -1,0 +1,156 @@
+"""``/images``, but for what needs a registry."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from pierhead.api import shape
+from pierhead.api.call import Call
+from pierhead.api.handlers.absent import registry
+from pierhead.api.handlers.prune import prune_reply
+from pierhead.engine.config import ApiStruct
+from pierhead.engine.filters import Filters
+from pierhead.errors import InvalidParameter, NotImplementedYet
+
+
+class BootstrapRequest(ApiStruct):
+    """Body of ``POST /pierhead/images/bootstrap``, an endpoint of our own."""
+
+    spec: str = ""  # "busybox" or "debian:<suite>"
+    variant: str = ""
+    packages: list[str] | None = None
+    mirror: str = ""
+    tag: str = ""
+
+
+async def list_images(call: Call) -> web.StreamResponse:
+    filters = call.filters()
+    if call.api < 41 and call.text("filter") and "reference" not in filters:
+        filters = Filters({**filters.as_dict(), "reference": [call.text("filter")]})
+    found = call.engine.images.list(
+        filters,
+        all=call.flag("all"),
+        digests=call.flag("digests"),
+        shared_size=call.api >= 42 and call.flag("shared-size"),
+    )
+    return call.json(shape.images(found, call.api))
+
+
+async def inspect(call: Call) -> web.StreamResponse:
+    if call.api >= 49 and call.text("platform"):
+        if call.flag("manifests"):
+            raise InvalidParameter(
+                "conflicting options: manifests and platform options cannot both be set"
+            )
+        call.engine.images.resolve(call.name, call.platform())
+    return call.json(shape.image(call.engine.images.inspect(call.name), call.api))
+
+
+async def history(call: Call) -> web.StreamResponse:
+    if call.api >= 48 and call.text("platform"):
+        call.engine.images.resolve(call.name, call.platform())
+    return call.json(call.engine.images.history(call.name))
+
+
+async def tag(call: Call) -> web.StreamResponse:
+    call.engine.images.tag(call.name, call.text("repo"), call.text("tag"))
+    return call.empty(201)
+
+
+async def remove(call: Call) -> web.StreamResponse:
+    if not call.name.strip():
+        raise InvalidParameter("image name cannot be blank")
+    removed = await call.engine.images.remove(
+        call.name, force=call.flag("force"), noprune=call.flag("noprune")
+    )
+    return call.json(removed)
+
+
+async def prune(call: Call) -> web.StreamResponse:
+    report = await call.engine.images.prune(call.filters())
+    deleted = [text for item in report.get("ImagesDeleted") or () for text in item.values() if text]
+    return await prune_reply(call, report, deleted)
+
+
+async def create(call: Call) -> web.StreamResponse:
+    """Pull (``fromImage``), which is for a later version, or import (``fromSrc``)."""
+    if call.text("fromImage"):
+        return await registry(call)
+    source = call.text("fromSrc")
+    if not source:
+        raise InvalidParameter("fromImage or fromSrc is needed: what to pull or to import")
+    images = call.engine.images
+    options = {
+        "repo": call.text("repo"),
+        "tag": call.text("tag"),
+        "platform": call.platform() if call.api >= 32 else None,
+    }
+    changes = call.texts("changes")
+    message = call.text("message") or f"Imported from {source}"
+    if source != "-":
+        url = source if "://" in source else f"http://{source}"
+        return await call.stream_messages(
+            images.import_url(url, changes=changes, message=message, **options)  # type: ignore[arg-type]
+        )
+    image_id = await images.import_image(
+        call.chunks(),
+        changes=changes,
+        message=message,
+        **options,  # type: ignore[arg-type]
+    )
+    return call.json({"status": str(image_id)})
+
+
+async def load(call: Call) -> web.StreamResponse:
+    _one_platform(call)
+    return await call.stream_messages(
+        call.engine.images.load(call.chunks(), quiet=call.flag("quiet", True))
+    )
+
+
+async def save(call: Call) -> web.StreamResponse:
+    """``GET /images/get?names=a&names=b`` and ``GET /images/{name}/get``."""
+    _one_platform(call)
+    names = [call.name] if call.name else call.texts("names")
+    if not names:
+        raise InvalidParameter("names is needed: which images to save")
+    return await call.stream_bytes(call.engine.images.save(names), "application/x-tar")
+
+
+async def bootstrap(call: Call) -> web.StreamResponse:
+    """Parameters in the query or, for long lists, in the body."""
+    body: BootstrapRequest = call.body
+    spec = call.text("spec", body.spec)
+    if not spec:
+        raise InvalidParameter("spec is needed: busybox, or debian:<suite>")
+    packages = [name for text in call.texts("packages") for name in text.split(",") if name]
+    return await call.stream_messages(
+        call.engine.images.bootstrap(
+            spec,
+            variant=call.text("variant", body.variant),
+            packages=packages or body.packages,
+            mirror=call.text("mirror", body.mirror),
+            tag=call.text("tag", body.tag),
+        )
+    )
+
+
+def _one_platform(call: Call) -> None:
+    """Images here have one platform each; a list of them is a question for later."""
+    if call.api < 48:
+        return
+    platforms = call.texts("platform")
+    if len(platforms) > 1:
+        if call.api < 52:
+            raise InvalidParameter(
+                "multiple platform parameters are not supported in this API version; use API "
+                "version 1.52 or later"
+            )
+        raise NotImplementedYet(
+            "images have one platform here: leave platform out, or give the image's own"
+        )
+    if platforms:
+        platform = call.platform()
+        names = [call.name] if call.name else call.texts("names")
+        for name in names:
+            call.engine.images.resolve(name, platform)

@@ -1,0 +1,151 @@
+"""The Engine API as data: every endpoint of version 1.56, and our own.
+
+``tests/unit/api/test_routes.py`` compares these rows with the published OpenAPI file.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pierhead.api.handlers import (
+    absent,
+    containers,
+    create,
+    files,
+    images,
+    networks,
+    streams,
+    system,
+    volumes,
+)
+from pierhead.api.route import Route
+from pierhead.engine.config import ContainerConfig, HostConfig
+from pierhead.engine.containers.model import ExecConfig
+from pierhead.engine.networks.model import NetworkCreate
+
+_SWARM: Final = (
+    ("GET", "/swarm"),
+    ("POST", "/swarm/leave"),
+    ("POST", "/swarm/update"),
+    ("GET", "/swarm/unlockkey"),
+    ("POST", "/swarm/unlock"),
+    ("GET", "/nodes"),
+    ("GET", "/nodes/{id}"),
+    ("DELETE", "/nodes/{id}"),
+    ("POST", "/nodes/{id}/update"),
+    ("GET", "/services"),
+    ("POST", "/services/create"),
+    ("GET", "/services/{id}"),
+    ("DELETE", "/services/{id}"),
+    ("POST", "/services/{id}/update"),
+    ("GET", "/services/{id}/logs"),
+    ("GET", "/tasks"),
+    ("GET", "/tasks/{id}"),
+    ("GET", "/tasks/{id}/logs"),
+    ("GET", "/secrets"),
+    ("POST", "/secrets/create"),
+    ("GET", "/secrets/{id}"),
+    ("DELETE", "/secrets/{id}"),
+    ("POST", "/secrets/{id}/update"),
+    ("GET", "/configs"),
+    ("POST", "/configs/create"),
+    ("GET", "/configs/{id}"),
+    ("DELETE", "/configs/{id}"),
+    ("POST", "/configs/{id}/update"),
+)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    # the daemon
+    Route("GET", "/_ping", system.ping),
+    Route("HEAD", "/_ping", system.ping),
+    Route("GET", "/version", system.version),
+    Route("GET", "/info", system.info),
+    Route("GET", "/events", system.events, stream=True),
+    Route("GET", "/system/df", system.disk_usage, since=25),
+    Route("POST", "/auth", system.auth, system.AuthRequest),
+    # containers
+    Route("GET", "/containers/json", containers.list_containers),
+    Route("POST", "/containers/create", create.create),
+    Route("POST", "/containers/prune", containers.prune, since=25),
+    Route("GET", "/containers/{id}/json", containers.inspect),
+    Route("GET", "/containers/{id}/top", containers.top),
+    Route("GET", "/containers/{id}/logs", streams.logs, stream=True),
+    Route("GET", "/containers/{id}/changes", files.changes),
+    Route("GET", "/containers/{id}/export", files.export, stream=True),
+    Route("GET", "/containers/{id}/stats", streams.stats, stream=True),
+    Route("POST", "/containers/{id}/resize", containers.resize),
+    Route("POST", "/containers/{id}/start", containers.start),
+    Route("POST", "/containers/{id}/stop", containers.stop),
+    Route("POST", "/containers/{id}/restart", containers.restart),
+    Route("POST", "/containers/{id}/kill", containers.kill),
+    Route("POST", "/containers/{id}/update", containers.update, HostConfig),
+    Route("POST", "/containers/{id}/rename", containers.rename),
+    Route("POST", "/containers/{id}/pause", containers.pause),
+    Route("POST", "/containers/{id}/unpause", containers.unpause),
+    Route("POST", "/containers/{id}/attach", streams.attach),
+    Route("GET", "/containers/{id}/attach/ws", streams.attach_websocket),
+    Route("POST", "/containers/{id}/wait", containers.wait, stream=True),
+    Route("DELETE", "/containers/{id}", containers.remove),
+    Route("HEAD", "/containers/{id}/archive", files.stat),
+    Route("GET", "/containers/{id}/archive", files.get_archive, stream=True),
+    Route("PUT", "/containers/{id}/archive", files.put_archive),
+    Route("POST", "/containers/{id}/exec", streams.exec_create, ExecConfig),
+    Route("POST", "/exec/{id}/start", streams.exec_start, streams.ExecStart),
+    Route("POST", "/exec/{id}/resize", streams.exec_resize),
+    Route("GET", "/exec/{id}/json", streams.exec_inspect),
+    Route("POST", "/commit", containers.commit, ContainerConfig),
+    # images
+    Route("GET", "/images/json", images.list_images),
+    Route("POST", "/images/create", images.create),
+    Route("POST", "/images/load", images.load),
+    Route("GET", "/images/get", images.save, stream=True),
+    Route("GET", "/images/search", absent.registry),
+    Route("POST", "/images/prune", images.prune, since=25),
+    Route("GET", "/images/{name}/json", images.inspect),
+    Route("GET", "/images/{name}/history", images.history),
+    Route("GET", "/images/{name}/get", images.save, stream=True),
+    Route("GET", "/images/{name}/attestations", absent.attestations, since=55),
+    Route("POST", "/images/{name}/push", absent.registry),
+    Route("POST", "/images/{name}/tag", images.tag),
+    Route("DELETE", "/images/{name}", images.remove),
+    Route("GET", "/distribution/{name}/json", absent.registry, since=30),
+    Route(
+        "POST", "/pierhead/images/bootstrap", images.bootstrap, images.BootstrapRequest, stream=True
+    ),
+    # networks
+    Route("GET", "/networks", networks.list_networks),
+    Route("GET", "/networks/", networks.list_networks),
+    Route("POST", "/networks/create", networks.create, NetworkCreate),
+    Route("POST", "/networks/prune", networks.prune, since=25),
+    Route("GET", "/networks/{id}", networks.inspect),
+    Route("DELETE", "/networks/{id}", networks.remove),
+    Route("POST", "/networks/{id}/connect", networks.connect, networks.ConnectRequest),
+    Route("POST", "/networks/{id}/disconnect", networks.disconnect, networks.DisconnectRequest),
+    # volumes
+    Route("GET", "/volumes", volumes.list_volumes),
+    Route("POST", "/volumes/create", volumes.create, volumes.VolumeCreate),
+    Route("POST", "/volumes/prune", volumes.prune, since=25),
+    Route("GET", "/volumes/{name}", volumes.inspect),
+    Route("PUT", "/volumes/{name}", absent.cluster_volume, since=42),
+    Route("DELETE", "/volumes/{name}", volumes.remove),
+    # what is for later
+    Route("POST", "/build", absent.build),
+    Route("POST", "/build/prune", absent.build_prune, since=31),
+    Route("POST", "/build/cancel", absent.build, since=39),
+    Route("POST", "/session", absent.session),
+    Route("POST", "/grpc", absent.session),
+    Route("GET", "/plugins", absent.no_plugins, since=25),
+    Route("GET", "/plugins/privileges", absent.plugin_install, since=25),
+    Route("POST", "/plugins/pull", absent.plugin_install, since=25),
+    Route("POST", "/plugins/create", absent.plugin_install, since=25),
+    Route("GET", "/plugins/{name}/json", absent.plugin, since=25),
+    Route("DELETE", "/plugins/{name}", absent.plugin, since=25),
+    Route("POST", "/plugins/{name}/enable", absent.plugin, since=25),
+    Route("POST", "/plugins/{name}/disable", absent.plugin, since=25),
+    Route("POST", "/plugins/{name}/upgrade", absent.plugin, since=26),
+    Route("POST", "/plugins/{name}/push", absent.plugin, since=25),
+    Route("POST", "/plugins/{name}/set", absent.plugin, since=25),
+    Route("POST", "/swarm/init", absent.swarm_setup),
+    Route("POST", "/swarm/join", absent.swarm_setup),
+    *(Route(method, path, absent.swarm) for method, path in _SWARM),
+)
