@@ -19,6 +19,7 @@ class VolumeRecord(msgspec.Struct, kw_only=True):
     driver: str = "local"
     options: dict[str, str] = {}
     labels: dict[str, str] = {}
+    made_for: str = ""  # container id, until its create is over: see VolumeService.recover
 
     @property
     def anonymous(self) -> bool:
