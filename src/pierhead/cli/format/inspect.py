@@ -11,7 +11,7 @@ from pierhead.cli.gotemplate.json_text import compact, indent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, ClassVar
 
     from pierhead.cli.gotemplate import Template
     from pierhead.cli.main import Cli
@@ -78,11 +78,18 @@ def execute(template: Template, raw: str, kind: str) -> str:
 
 def load_raw(text: str) -> Any:
     """JSON with its numbers as ``json.Number``, as Go's decoder with UseNumber."""
-    import json
+    from _json import make_scanner
 
     from pierhead.cli.gotemplate import Number
 
-    return json.loads(text, parse_int=Number, parse_float=Number)
+    class Settings:
+        strict = False
+        object_hook = object_pairs_hook = None
+        parse_float = parse_int = parse_constant = Number
+        memo: ClassVar[dict[str, str]] = {}
+
+    value, _ = make_scanner(Settings)(text, 0)  # type: ignore[arg-type]
+    return value
 
 
 def print_inspect(cli: Cli, objects: list[Any], *, format: str, kind: str = "") -> None:

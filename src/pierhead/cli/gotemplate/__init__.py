@@ -20,7 +20,7 @@ from pierhead.cli.gotemplate.errors import TemplateError
 from pierhead.cli.gotemplate.evaluator import execute
 from pierhead.cli.gotemplate.functions import BUILTINS, Function
 from pierhead.cli.gotemplate.parser import parse as _parse
-from pierhead.cli.gotemplate.values import GoObject, GoStruct, Number
+from pierhead.cli.gotemplate.values import GoStruct, Number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Function",
-    "GoObject",
     "GoStruct",
     "Number",
     "Template",

@@ -10,8 +10,8 @@ from pierhead.cli.gotemplate.numbers import float_text
 from pierhead.cli.gotemplate.quoting import can_backquote, quote, quote_rune
 from pierhead.cli.gotemplate.values import (
     Duration,
-    GoObject,
     GoStruct,
+    GoTime,
     Interface,
     NilPointer,
     is_unsigned,
@@ -87,7 +87,7 @@ class Formatter:
             else:
                 self.write(f"%!{verb}(<nil>)")
             return
-        if verb == "p" and not isinstance(value, (list, dict, GoStruct, GoObject, NilPointer)):
+        if verb == "p" and not isinstance(value, (list, dict, GoStruct, NilPointer)):
             self._bad_verb(value, verb)
             return
         self._value(value, verb, 0)
@@ -109,7 +109,7 @@ class Formatter:
                 self._bad_verb(value, verb)
         elif isinstance(value, str):
             self._string(str(value), verb)
-        elif isinstance(value, Duration) and verb in "vsxXq" and not self.sharp_v:
+        elif isinstance(value, (Duration, GoTime)) and verb in "vsxXq" and not self.sharp_v:
             self._string(value.go_string(), verb)
         elif isinstance(value, int):
             self._integer(value, verb)
@@ -125,10 +125,8 @@ class Formatter:
             self._struct(value, verb, depth)
         elif isinstance(value, NilPointer):
             self._pointer(f"(*{value.go_type})(nil)", "<nil>", "0x0", verb)
-        elif isinstance(value, GoObject):
-            self.write("&{}")
         else:
-            self.write(str(value))
+            self.write("&{}")
 
     def _bad_verb(self, value: Value, verb: str) -> None:
         self.write(f"%!{verb}({type_name(value)}=")

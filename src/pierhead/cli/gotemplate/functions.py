@@ -12,7 +12,6 @@ from pierhead.cli.gotemplate.values import (
     GoInt,
     GoList,
     GoMap,
-    GoObject,
     GoStruct,
     Interface,
     NilPointer,
@@ -329,8 +328,3 @@ BUILTINS: dict[str, Function] = {
     "slice": Function(_slice, ("value", "value"), variadic=True),
     "urlquery": Function(_urlquery, ("any",), variadic=True),
 }
-
-
-def is_printable(value: Value) -> bool:
-    """False for what a template can't print (none of our values so far)."""
-    return not callable(value) or isinstance(value, GoObject)

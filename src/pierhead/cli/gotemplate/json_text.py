@@ -9,8 +9,8 @@ from __future__ import annotations
 from pierhead.cli.gotemplate.numbers import float_text
 from pierhead.cli.gotemplate.values import (
     Duration,
-    GoObject,
     GoStruct,
+    GoTime,
     Interface,
     NilPointer,
     Number,
@@ -80,7 +80,9 @@ def _encode(value: Value, html: bool, out: list[str]) -> None:
         out.append("{")
         _fields(value, html, out, True)
         out.append("}")
-    elif isinstance(value, GoObject):
+    elif isinstance(value, GoTime):
+        out.append(encode_string(value.text, html=html))
+    elif hasattr(value, "go_json"):
         # Its MarshalJSON is json.Marshal, which always escapes for HTML.
         _encode(value.go_json(), True, out)
     elif isinstance(value, dict):

@@ -13,7 +13,10 @@ Python               Go
 ``dict``             ``map[string]interface {}``; :class:`GoMap` for others
 :class:`GoStruct`    a struct with named fields, or a pointer to one
 :class:`NilPointer`  a nil ``*T``
-:class:`GoObject`    a Python object; methods with a capital are Go methods
+others               an object with Go methods: ``GO_TYPE`` is its type's name,
+                     ``go_method(name)`` finds a method, ``METHOD_ARGUMENTS`` has
+                     the parameter types of those that take any, ``go_json()`` is
+                     what ``json`` prints; see ``format.listing.Row``
 ===================  =========================================================
 
 Only containers of ``interface {}`` hand out ``Interface`` wrappers: Go's error
@@ -60,6 +63,25 @@ class Duration(GoInt):
 
     def go_string(self) -> str:
         return duration_text(int(self))
+
+
+class GoTime:
+    """``time.Time``, kept as the RFC 3339 text it came as."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def go_string(self) -> str:
+        """``2006-01-02 15:04:05.999 +0000 UTC``."""
+        from pierhead.cli.format.clock import go_time_string, parse_rfc3339
+
+        try:
+            seconds, nanoseconds = parse_rfc3339(self.text)
+        except ValueError:
+            return self.text
+        return go_time_string(seconds, nanoseconds, utc=self.text.endswith("Z"))
 
 
 class Number(str):
@@ -109,7 +131,7 @@ class GoStruct:
         pointer: bool = False,
         names: Mapping[str, str] | None = None,
         omit: frozenset[str] = frozenset(),
-        inline: frozenset[str] = frozenset(),
+        inline: tuple[str, ...] = (),
     ) -> None:
         self.go_type = go_type
         self.fields = fields
@@ -138,36 +160,6 @@ class NilPointer:
 
     def __init__(self, go_type: str) -> None:
         self.go_type = go_type
-
-
-class GoObject:
-    """Base of Python objects whose capitalised methods are Go methods.
-
-    ``METHOD_ARGUMENTS`` gives the Go parameter types of those that take any.
-    """
-
-    GO_TYPE: ClassVar[str] = "*struct {}"
-    METHOD_ARGUMENTS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-
-    def go_method(self, name: str) -> Callable[..., Value] | None:
-        """The bound method that Go would find, or None."""
-        if not name[:1].isupper():
-            return None
-        method = getattr(type(self), name, None)
-        if method is None or not callable(method):
-            return None
-        bound: Callable[..., Value] = getattr(self, name)
-        return bound
-
-    def go_json(self) -> dict[str, Value]:
-        """What ``json`` prints: every method without arguments, sorted by name."""
-        out: dict[str, Value] = {}
-        for name in sorted(dir(type(self))):
-            if name[:1].isupper() and name not in self.METHOD_ARGUMENTS:
-                method = getattr(type(self), name)
-                if callable(method):
-                    out[name] = method(self)
-        return out
 
 
 def unwrap(value: Value) -> Value:
@@ -201,9 +193,10 @@ def type_name(value: Value) -> str:
         return "*" + value.go_type if value.pointer else value.go_type
     if isinstance(value, NilPointer):
         return "*" + value.go_type
-    if isinstance(value, GoObject):
-        return value.GO_TYPE
-    return "<nil>" if value is None else type(value).__name__
+    if isinstance(value, GoTime):
+        return "time.Time"
+    named: str = getattr(value, "GO_TYPE", type(value).__name__)
+    return "<nil>" if value is None else named
 
 
 def is_true(value: Value) -> bool:

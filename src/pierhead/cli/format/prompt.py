@@ -1,0 +1,49 @@
+"""Questions to the person at the terminal."""
+
+from __future__ import annotations
+
+import posix
+
+from pierhead.cli.errors import Exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pierhead.cli.main import Cli
+
+
+def read_line() -> str:
+    """One line from stdin without its end; '' at the end of input. Read byte by byte,
+    so that what follows is left for others."""
+    line = b""
+    while True:
+        byte = posix.read(0, 1)
+        if not byte or byte == b"\n":
+            return line.decode("utf-8", "replace").removesuffix("\r")
+        line += byte
+
+
+def confirm(cli: Cli, message: str) -> bool:
+    """Ask ``message [y/N]``; only ``y`` is a yes."""
+    cli.out(message + " [y/N] ")
+    try:
+        answer = read_line()
+    except KeyboardInterrupt:
+        cli.err("\n")
+        raise Exit(130) from None
+    return answer.strip().lower() == "y"
+
+
+def hidden_line(cli: Cli, message: str) -> str:
+    """A line typed without echo, for passwords."""
+    import termios
+
+    cli.out(message)
+    saved = termios.tcgetattr(0)
+    silent = [*saved]
+    silent[3] = int(saved[3]) & ~termios.ECHO
+    termios.tcsetattr(0, termios.TCSADRAIN, silent)
+    try:
+        return read_line()
+    finally:
+        termios.tcsetattr(0, termios.TCSADRAIN, saved)
+        cli.out("\n")
