@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pierhead.engine.networks import firewall
+from pierhead.engine.networks.ipam import mac_for
 from pierhead.engine.networks.model import (
     OPTION_ICC,
     OPTION_MASQUERADE,
@@ -80,7 +81,13 @@ class Bridges:
         """Make the bridge of a network, or put an existing one right. Idempotent."""
         name = record.bridge
         try:
-            link = self._netlink.ensure_bridge(name, (str(record.gateway),), mtu=self.mtu(record))
+            link = self._netlink.ensure_bridge(
+                name,
+                (str(record.gateway),),
+                mtu=self.mtu(record),
+                # A fixed one: the kernel's choice changes with the containers on it.
+                mac=mac_for(record.gateway.ip),
+            )
             if not link.alias:
                 self._netlink.set_link(link.index, alias=self._mark)
         except OSError as error:
@@ -157,6 +164,10 @@ class Bridges:
         self._run(firewall.add_ports(self.table, mappings))
 
     def unpublish(self, mappings: Sequence[firewall.Mapping]) -> None:
+        """Idempotent: elements that are gone already are no error."""
+        with suppress(Internal):
+            self._run(firewall.remove_ports(self.table, mappings))
+            return
         for mapping in mappings:  # singly: one that is gone must not keep the others
             try:
                 self._run(firewall.remove_ports(self.table, [mapping]))
@@ -203,14 +214,15 @@ def add_interfaces(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]
             link = inside.link(interface.name)
             if link is None:
                 raise OSError(errno.ENODEV, "the interface is gone", interface.name)
-            inside.set_link(link.index, up=True)
-            inside.add_address(link.index, interface.address)
-            if interface.gateway:
-                inside.add_route("default", gateway=interface.gateway, link=link.index)
+            with inside.batch():
+                inside.set_link(link.index, up=True)
+                inside.add_address(link.index, interface.address)
+                if interface.gateway:
+                    inside.add_route("default", gateway=interface.gateway, link=link.index)
 
 
 def prepare_namespace() -> None:
-    """Sysctls of a fresh namespace, as dockerd sets them; in a thread that is inside.
+    """``lo`` and the sysctls of a fresh namespace, as dockerd sets them; in a thread inside.
 
     ``/proc/sys/net`` shows the values of the calling thread's namespace. IPv6 stays on
     for lo only: without an address of ours an interface need not ask for one.
@@ -220,8 +232,9 @@ def prepare_namespace() -> None:
         ("ipv4/ip_unprivileged_port_start", "0"),
         ("ipv4/ping_group_range", "0 2147483647"),
     ):
-        with suppress(OSError):  # a kernel without it has nothing to switch
-            _write_sysctl(key, value)
+        _write_sysctl(key, value)
+    with Netlink() as inside:
+        inside.set_link("lo", up=True)
 
 
 def _write_sysctl(key: str, value: str) -> None:

@@ -56,7 +56,7 @@ def build_table(table: str, bridges: Iterable[BridgeRules], mappings: Iterable[M
         "  set same { type ifname . ifname; }",
         "  set internal { type ifname; }",
         "  set subnets { type ipv4_addr; flags interval; }",
-        "  set masquerade { type ipv4_addr; flags interval; }",
+        "  set outgoing { type ipv4_addr; flags interval; }",
         # Bridges have route_localnet, and a neighbour on the wire may try 127.0.0.1 too:
         # what is published on loopback is for the host itself.
         "  chain loopback {",
@@ -81,7 +81,7 @@ def build_table(table: str, bridges: Iterable[BridgeRules], mappings: Iterable[M
         # port of their own network: the answer must come back through us.
         "    oifname @bridges ct status dnat fib saddr type local masquerade",
         "    oifname @bridges ct status dnat ip saddr @subnets masquerade",
-        "    oifname != @bridges ip saddr @masquerade masquerade",
+        "    oifname != @bridges ip saddr @outgoing masquerade",
         "  }",
         "  chain forward {",
         "    type filter hook forward priority filter; policy accept;",
@@ -124,7 +124,7 @@ def _bridge_items(rules: BridgeRules) -> list[str]:
     if rules.internal:
         items.append(f"internal {{ {name} }}")
     elif rules.masquerade:
-        items.append(f"masquerade {{ {rules.subnet} }}")
+        items.append(f"outgoing {{ {rules.subnet} }}")
     return items
 
 

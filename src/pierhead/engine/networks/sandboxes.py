@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from pierhead import tasks
 from pierhead.engine.config import EndpointSettings
 from pierhead.engine.events import EventBus
 from pierhead.engine.networks import names, sandbox_files
@@ -207,7 +208,14 @@ class Sandboxes:
                 prepare_namespace()
                 add_interfaces(host, fd, interfaces)
 
-            fd, _ = await create_netns(setup)
+            making = tasks.spawn(create_netns(setup), name="network namespace")
+            try:
+                fd, _ = await asyncio.shield(making)
+            except asyncio.CancelledError:
+                # The thread goes on; what it makes must not stay. It still uses ``host``.
+                with suppress(OSError, PierError):
+                    os.close((await making)[0])
+                raise
         sandbox.netns_fd = fd
         sandbox.netns_path = f"/proc/{os.getpid()}/fd/{fd}"
         sandbox.sandbox_key = sandbox.netns_path
