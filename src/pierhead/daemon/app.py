@@ -346,11 +346,11 @@ async def _version_of(binary: str) -> str:
 
 async def _checkpoint(db: Database, paths: Paths) -> None:
     """Move the write-ahead log into the database when it has grown."""
-    wal = Path(f"{paths.database}-wal")
+    wal = f"{paths.database}-wal"
     while True:
         await asyncio.sleep(CHECKPOINT_S)
         try:
-            if wal.stat().st_size > WAL_LIMIT_BYTES:
+            if os.stat(wal).st_size > WAL_LIMIT_BYTES:
                 await db.checkpoint()
         except FileNotFoundError:
             continue

@@ -103,7 +103,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "log driver of containers",
         default="json-file",
         choices=("json-file", "local", "none"),
-    ),  # fmt: skip
+    ),
     Option("log-opt", "map", "key=value log options of containers", key="log-opts"),
     Option("no-new-privileges", "bool", "set no_new_privs in every container"),
     Option("seccomp-profile", "str", "path of a seccomp profile, or unconfined"),
@@ -115,10 +115,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
         short="s",
         default="overlay2",
         choices=("overlay2", "overlay"),
-    ),  # fmt: skip
+    ),
     Option(
         "insecure-registry", "list", "registry without TLS", key="insecure-registries", reload=True
-    ),  # fmt: skip
+    ),
     Option("registry-mirror", "list", "mirror of Docker Hub", key="registry-mirrors", reload=True),
     # networks
     Option("bridge", "str", "bridge of the default network", short="b", default="pier0"),
@@ -127,7 +127,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("default-gateway", "str", "gateway of the default network"),
     Option(
         "default-address-pool", "pools", "base=<net>,size=<prefix>", key="default-address-pools"
-    ),  # fmt: skip
+    ),
     Option("ip", "str", "address for published ports", default="0.0.0.0"),
     Option("icc", "bool", "containers may talk to each other", default=True),
     Option("ip-forward", "bool", "enable IP forwarding", default=True),
@@ -152,7 +152,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("containerd-namespace", "str", "", note="pierd runs containers without containerd"),
     Option(
         "containerd-plugins-namespace", "str", "", note="pierd runs containers without containerd"
-    ),  # fmt: skip
+    ),
     Option("network-control-plane-mtu", "int", "", note=_NO_SWARM),
     Option("node-generic-resource", "list", "", key="node-generic-resources", note=_NO_SWARM),
     Option("swarm-default-advertise-addr", "str", "", note=_NO_SWARM),
@@ -162,7 +162,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "",
         key="default-network-opts",
         note="give options when a network is created",
-    ),  # fmt: skip
+    ),
     Option("oom-score-adjust", "int", "", note="set OOMScoreAdjust= in the systemd unit"),
     Option("cpu-rt-period", "int", "", note="set real-time limits per container"),
     Option("cpu-rt-runtime", "int", "", note="set real-time limits per container"),
@@ -187,7 +187,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "",
         key="authorization-plugins",
         refused="authorization plugins are not implemented: every request would pass",
-    ),  # fmt: skip
+    ),
 )
 
 BY_FLAG: Final = {option.flag: option for option in OPTIONS if option.flag}
