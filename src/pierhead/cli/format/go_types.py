@@ -28,16 +28,12 @@ KINDS = {
     "info": "system.Info",
     "event": "events.Message",
 }
-#: Kinds that docker's inspect hands to the template as a pointer.
-_POINTERS = ("volume",)
 _PLAIN_INTS = ("int64", "int32", "uint16", "uint32", "uint64", "uint", "uint8")
 
 
 def typed(value: object, kind: str) -> GoStruct:
     """The object as a Go struct. ``kind`` is one of :data:`KINDS`, or a Go type's name."""
-    made = struct(value if isinstance(value, dict) else {}, KINDS.get(kind, kind))
-    made.pointer = kind in _POINTERS
-    return made
+    return struct(value if isinstance(value, dict) else {}, KINDS.get(kind, kind))
 
 
 def struct(value: dict[str, Value], go_type: str) -> GoStruct:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pierhead.cli.main import Cli
 
 
+#: docker decodes these and shows what it made of them, never the daemon's own text.
+TYPED_ONLY = ("volume",)
+
+
 class Inspector:
     """Collects objects, then gives the text for all of them.
 
@@ -44,6 +48,8 @@ class Inspector:
         Raises ``TemplateError``; the object is left out then.
         """
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+        if kind in TYPED_ONLY:
+            text = _retyped(text, kind)
         if self._template is None:
             self._raw.append(text.strip())
             return
@@ -68,12 +74,21 @@ def execute(template: Template, raw: str, kind: str) -> str:
     if kind:
         try:
             return template.execute(typed(loads(raw), kind))
-        except TemplateError:
-            pass
+        except TemplateError as error:
+            if kind in TYPED_ONLY:
+                raise TemplateError(f"template parsing error: {error}") from error
     try:
         return template.execute(load_raw(raw), missing_key_error=True)
     except TemplateError as error:
         raise TemplateError(f"template parsing error: {error}") from error
+
+
+def _retyped(raw: str, kind: str) -> str:
+    from pierhead.cli.format.go_types import typed
+    from pierhead.cli.gotemplate.json_text import encode
+    from pierhead.client.json_fast import loads
+
+    return encode(typed(loads(raw), kind))
 
 
 def load_raw(text: str) -> Any:
