@@ -99,7 +99,9 @@ async def test_a_bug_is_logged_once_and_answers_500(
 
 async def test_bodies_are_checked(tmp_path: Path) -> None:
     async with serving(fake_engine(tmp_path), tmp_path) as ask:
-        bad = await ask("POST", "/volumes/create", b'{"Name": 3}', {"Content-Type": "application/json"})
+        bad = await ask(
+            "POST", "/volumes/create", b'{"Name": 3}', {"Content-Type": "application/json"}
+        )
         assert bad.status == 400
         assert "Name" in bad.message and "string" in bad.message
         form = await ask("POST", "/volumes/create", b"x=1", {"Content-Type": "text/plain"})
