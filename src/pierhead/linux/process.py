@@ -152,9 +152,9 @@ def spawn_pid(
         if cwd is not None:
             _check(_actions_chdir(actions, os.fsencode(cwd)), program)
         _attributes_mask(attributes, signals)
-        # Python ignores SIGPIPE and SIGXFSZ; its children should not
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            _libc.sigaddset(signals, int(number))
+        # Python ignores SIGPIPE and SIGXFSZ, glibc two of its own in a spawned child: children
+        # get the default for all 64 (sigaddset would refuse glibc's)
+        ctypes.memset(signals, 0xFF, 8)
         _attributes_default(attributes, signals)
         _attributes_flags(
             attributes,

@@ -382,9 +382,13 @@ def _device_rules(inputs: SpecInputs) -> list[dict[str, Any]]:
 
 
 def _sysctls(inputs: SpecInputs) -> dict[str, str]:
-    """Docker 20.10 lets unprivileged processes ping and use low ports in a network of their own."""
+    """Docker 20.10 lets unprivileged processes ping and use low ports in a network of their own.
+
+    A namespace given by path has its settings already: from us (engine/networks) or from the
+    container it belongs to.
+    """
     result: dict[str, str] = {}
-    if inputs.network is not None:
+    if inputs.network == NEW:
         result["net.ipv4.ip_unprivileged_port_start"] = "0"
         result["net.ipv4.ping_group_range"] = "0 2147483647"
     if inputs.domainname and inputs.uts == NEW:
