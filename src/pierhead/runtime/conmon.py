@@ -149,6 +149,7 @@ class Conmon:
         terminal: bool = False,
         stdin: bool = False,
         leave_stdin_open: bool = False,
+        log_size_max_bytes: int = 0,
         pass_fds: tuple[int, ...] = (),
     ) -> Started:
         """Create the container of ``bundle``/config.json under a new conmon.
@@ -159,6 +160,9 @@ class Conmon:
         """
         options = ["--exit-dir", str(self.paths.exits)]
         options += ["-l", "none" if log_path is None else f"k8s-file:{log_path}"]
+        if log_path is not None and log_size_max_bytes > 0:
+            # conmon renames an empty file over the log then; see engine/containers/logfiles.py
+            options += ["--log-size-max", str(log_size_max_bytes)]
         options += _stream_options(terminal, stdin, leave_stdin_open)
         for name in ("pidfile", "oom"):
             with contextlib.suppress(FileNotFoundError):

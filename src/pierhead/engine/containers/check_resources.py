@@ -31,7 +31,7 @@ def _discarded(what: str) -> str:
 
 
 def check_resources(host: HostConfig, facts: HostFacts, *, update: bool = False) -> list[str]:
-    """Return warnings, clear in place what can't be done here; ``InvalidParameter`` for nonsense."""
+    """Return warnings; clears in place what can't be done here, raises for nonsense."""
     return [
         *_memory(host, facts, update),
         *_pids(host, facts),

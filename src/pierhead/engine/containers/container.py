@@ -10,7 +10,6 @@ from pierhead.engine.containers.model import ContainerRecord, ContainerStatus, P
 if TYPE_CHECKING:
     from pierhead.engine.containers.attach import AttachSession
     from pierhead.engine.containers.exec import Exec
-    from pierhead.engine.containers.health import HealthMonitor
     from pierhead.engine.containers.wait import Waiter
     from pierhead.linux.inotify import Watch
 
@@ -44,7 +43,7 @@ class Container:
         if status.phase not in (Phase.RUNNING, Phase.PAUSED):
             self.exited.set()
         self.monitor: asyncio.Task[None] | None = None
-        self.health: HealthMonitor | None = None
+        self.health: asyncio.Task[None] | None = None
         self.restart_timer: asyncio.TimerHandle | None = None
         self.restart_backoff_s = 0.0
         self.removing = False
@@ -53,7 +52,8 @@ class Container:
         self.pending_attaches: list[AttachSession] = []
         self.attached: set[AttachSession] = set()
         self.execs: dict[str, Exec] = {}
-        self.summary: bytes | None = None  # encoded constant part of the list entry
+        # (image name shown, JSON before the status text, JSON after it)
+        self.summary: tuple[str, bytes, bytes] | None = None
 
     @property
     def id(self) -> str:

@@ -11,10 +11,11 @@ from pierhead.engine.containers import health
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.events import emit
+from pierhead.engine.containers.logfiles import unwatch_log
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.remove import remove_stopped
 from pierhead.engine.containers.restarts import decide, schedule
-from pierhead.engine.containers.start import _forget_process, teardown
+from pierhead.engine.containers.start import forget_process, teardown
 from pierhead.engine.containers.wait import notify_exit
 from pierhead.runtime.conmon import ExitStatus
 
@@ -48,6 +49,7 @@ async def handle_exit(ctx: Context, container: Container, found: ExitStatus) -> 
     """Record the exit and do what follows from it; the lock is held."""
     record, status = container.record, container.status
     health.end(container)
+    unwatch_log(container)
     ran_ns = max(0, found.finished_ns - status.started_ns)
     await teardown(ctx, container)
     status.exit_code = found.exit_code
@@ -55,7 +57,7 @@ async def handle_exit(ctx: Context, container: Container, found: ExitStatus) -> 
     status.finished_ns = found.finished_ns or time.time_ns()
     if not found.known:
         status.error = "the exit code is unknown: conmon was killed or the host restarted"
-    _forget_process(container)
+    forget_process(container)
     container.execs_ended()
     restart = not ctx.stopping and decide(container, ran_ns)
     status.phase = Phase.RESTARTING if restart else Phase.EXITED

@@ -74,12 +74,8 @@ def time_ns(timestamp: bytes) -> int:
     try:
         text = timestamp.decode("ascii")
         whole, _, rest = text.partition(".")
-        for at, char in enumerate(rest):
-            if not char.isdigit():
-                break
-        else:
-            return 0
-        fraction, zone = rest[:at], rest[at:]
+        fraction = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+        zone = rest[len(fraction) :]
         moment = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
         seconds = int((moment - _EPOCH).total_seconds())
         return seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))

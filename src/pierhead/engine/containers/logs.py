@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from pierhead import tasks
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
-from pierhead.engine.containers.logfiles import NAME, chain, inotify, options_of
+from pierhead.engine.containers.logfiles import chain, inotify, options_of
 from pierhead.engine.containers.logformat import (
     Entry,
     LogParser,
@@ -21,7 +22,7 @@ from pierhead.engine.containers.logformat import (
     time_ns,
 )
 from pierhead.engine.containers.logoptions import details_of
-from pierhead.engine.streams import STDERR, STDOUT
+from pierhead.engine.streams import STDOUT
 from pierhead.errors import InvalidParameter, NotImplementedYet
 from pierhead.linux.inotify import IN_MODIFY, IN_MOVED_TO
 
@@ -98,8 +99,8 @@ async def _wait_more(container: Container, changed: asyncio.Event, until_ns: int
         if timeout <= 0:
             return False
     waits = [
-        asyncio.ensure_future(changed.wait()),
-        asyncio.ensure_future(container.exited.wait()),
+        tasks.spawn(changed.wait(), name="client"),
+        tasks.spawn(container.exited.wait(), name="client"),
     ]
     try:
         done, _ = await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -226,7 +227,7 @@ class _Reader:
 
 def _open(path: Path) -> BinaryIO | None:
     try:
-        return open(path, "rb", buffering=0)  # noqa: SIM115
+        return open(path, "rb", buffering=0)
     except FileNotFoundError:
         return None
 
@@ -257,6 +258,3 @@ def _find_tail(file: BinaryIO, tail: int, seen: int, streams: set[int]) -> tuple
             return start + cut + offset, seen
         rest, end = block[:cut], start
     return -1, seen
-
-
-__all__ = ["NAME", "STDERR", "STDOUT", "LogQuery", "read_logs"]

@@ -24,7 +24,7 @@ ADJECTIVES: Final = tuple(
 )
 SURNAMES: Final = tuple(
     """abel adams agnesi airy ampere anning archimedes avicenna backus banks barton bell bering
-    bernoulli bessel bohr boole bouch bowditch braille brahe brunel byron cabot cantor carson cartier
+    bernoulli bessel bohr boole bouch bowditch braille brahe brunel byron cabot cantor carson
     cassini cauchy celsius cook coulomb curie dalton darwin descartes dias dijkstra dirac drake
     edison erasmus erdos euclid euler faraday fermat fermi fibonacci fitzroy flinders fourier
     franklin fresnel galileo galois gauss germain hamilton harrison herschel hertz hilbert hooke

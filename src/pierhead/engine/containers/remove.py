@@ -45,8 +45,7 @@ def _reason(container: Container) -> str:
     if container.status.phase is Phase.PAUSED:
         return "container is paused and must be unpaused first"
     return (
-        f"container is {container.status.phase}: "
-        "stop the container before removing or force remove"
+        f"container is {container.status.phase}: stop the container before removing or force remove"
     )
 
 

@@ -88,6 +88,4 @@ async def _restart(ctx: Context, container: Container) -> None:
         try:
             await launch(ctx, container, by_policy=True)
         except PierError as error:
-            log.warning(
-                "restart failed: %s", error.message, extra={"container": container.id}
-            )
+            log.warning("restart failed: %s", error.message, extra={"container": container.id})

@@ -7,18 +7,47 @@ unknown reference and ``Conflict`` when the container's state does not allow the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
-from typing import TYPE_CHECKING, Any
+import builtins
+from collections.abc import AsyncIterator
+from typing import Any
 
 from pierhead.engine.config import ContainerConfig, HostConfig, NetworkingConfig, RestartPolicy
+from pierhead.engine.containers import (
+    attach,
+    commit,
+    create,
+    exec,
+    inspect,
+    listing,
+    logs,
+    pause,
+    prune,
+    recovery,
+    remove,
+    rename,
+    start,
+    stats,
+    stop,
+    top,
+    update,
+    wait,
+)
 from pierhead.engine.containers.container import Container
-from pierhead.engine.containers.context import ContainerSettings, Context
+from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.model import ExecConfig
-
-if TYPE_CHECKING:
-    from pierhead.engine.containers.attach import AttachSession
-    from pierhead.engine.containers.exec import ExecSession
-    from pierhead.engine.filters import Filters
+from pierhead.engine.containers.registry import Registry
+from pierhead.engine.events import EventBus
+from pierhead.engine.filters import Filters
+from pierhead.engine.images.service import ImageService
+from pierhead.engine.networks.service import NetworkService
+from pierhead.engine.settings import Settings
+from pierhead.engine.volumes.service import VolumeService
+from pierhead.linux.seccomp import SeccompCache
+from pierhead.runtime.conmon import Conmon
+from pierhead.runtime.crun import Runtime
+from pierhead.store.database import Database
+from pierhead.store.paths import Paths
+from pierhead.store.snapshots import Snapshotter
 
 
 class ContainerService:
@@ -27,40 +56,59 @@ class ContainerService:
     def __init__(
         self,
         *,
-        paths: Any,
-        db: Any,
-        images: Any,
-        snapshots: Any,
-        networks: Any,
-        volumes: Any,
-        runtime: Any,
-        conmon: Any,
-        events: Any,
-        settings: ContainerSettings,
+        paths: Paths,
+        db: Database,
+        images: ImageService,
+        snapshots: Snapshotter,
+        networks: NetworkService,
+        volumes: VolumeService,
+        runtime: Runtime,
+        conmon: Conmon,
+        events: EventBus,
+        settings: Settings,
     ) -> None:
-        raise NotImplementedError
+        """Reads the records; ``recover`` must follow before anything else is asked."""
+        self._ctx = Context(
+            paths=paths,
+            db=db,
+            images=images,
+            snapshots=snapshots,
+            networks=networks,
+            volumes=volumes,
+            runtime=runtime,
+            conmon=conmon,
+            events=events,
+            settings=settings,
+            seccomp=SeccompCache(paths.exec_root / "seccomp"),
+            registry=Registry(db),
+            execs=exec.ExecRegistry(),
+        )
+        self._ctx.registry.load()
+        self._ended = recovery.survey(self._ctx)
 
     # -- which ones there are ------------------------------------------------------------
 
     def get(self, ref: str) -> Container:
         """Return the container. ``InvalidParameter`` if a prefix fits several."""
-        raise NotImplementedError
+        return self._ctx.registry.get(ref)
 
-    def all(self) -> list[Container]:
+    def all(self) -> builtins.list[Container]:
         """Every container, newest first."""
-        raise NotImplementedError
+        return self._ctx.registry.all()
 
-    def list(self, *, all: bool, limit: int, size: bool, filters: Filters) -> list[dict[str, Any]]:
+    def list(
+        self, *, all: bool, limit: int, size: bool, filters: Filters
+    ) -> builtins.list[dict[str, Any]]:
         """Summaries for ``GET /containers/json``, newest first. ``limit`` 0 or less: no limit."""
-        raise NotImplementedError
+        return listing.list_dicts(self._ctx, all=all, limit=limit, filters=filters)
 
     async def list_json(self, *, all: bool, limit: int, size: bool, filters: Filters) -> bytes:
         """The same, already encoded (parts are cached); computes sizes when asked."""
-        raise NotImplementedError
+        return await listing.list_json(self._ctx, all=all, limit=limit, size=size, filters=filters)
 
     async def inspect(self, ref: str, *, size: bool = False) -> dict[str, Any]:
         """The newest API version's inspect object."""
-        raise NotImplementedError
+        return await inspect.inspect(self._ctx, self.get(ref), size=size)
 
     # -- life ----------------------------------------------------------------------------
 
@@ -71,57 +119,55 @@ class ContainerService:
         host_config: HostConfig,
         networking: NetworkingConfig,
         platform: str | None = None,
-    ) -> tuple[str, list[str]]:
+    ) -> tuple[str, builtins.list[str]]:
         """Make a container, return its id and warnings."""
-        raise NotImplementedError
+        return await create.create(self._ctx, name, config, host_config, networking, platform)
 
     async def start(self, ref: str, *, detach_keys: str | None = None) -> None:
         """``NotModified`` when it runs already."""
-        raise NotImplementedError
+        await start.start(self._ctx, self.get(ref))
 
     async def stop(
         self, ref: str, *, signal: str | None = None, timeout_s: int | None = None
     ) -> None:
         """``NotModified`` when it does not run. ``timeout_s`` -1 waits for ever."""
-        raise NotImplementedError
+        await stop.stop(self._ctx, self.get(ref), signal=signal, timeout_s=timeout_s)
 
     async def restart(
         self, ref: str, *, signal: str | None = None, timeout_s: int | None = None
     ) -> None:
-        raise NotImplementedError
+        await stop.restart(self._ctx, self.get(ref), signal=signal, timeout_s=timeout_s)
 
     async def kill(self, ref: str, signal: str | None = None) -> None:
-        raise NotImplementedError
+        await stop.kill(self._ctx, self.get(ref), signal)
 
     async def pause(self, ref: str) -> None:
-        raise NotImplementedError
+        await pause.pause(self._ctx, self.get(ref))
 
     async def unpause(self, ref: str) -> None:
-        raise NotImplementedError
+        await pause.unpause(self._ctx, self.get(ref))
 
     async def rename(self, ref: str, name: str) -> None:
-        raise NotImplementedError
+        await rename.rename(self._ctx, self.get(ref), name)
 
     async def update(
         self, ref: str, resources: HostConfig, restart_policy: RestartPolicy | None
-    ) -> list[str]:
+    ) -> builtins.list[str]:
         """Change limits (fields of ``resources`` that are not zero) and the restart policy."""
-        raise NotImplementedError
+        return await update.update(self._ctx, self.get(ref), resources, restart_policy)
 
-    def register_wait(
-        self, ref: str, condition: str = "not-running"
-    ) -> Awaitable[tuple[int, str | None]]:
+    def register_wait(self, ref: str, condition: str = "not-running") -> wait.Waiter:
         """Registered when this returns: send headers, then await (exit code, error text)."""
-        raise NotImplementedError
+        return wait.register_wait(self.get(ref), condition)
 
     async def remove(
         self, ref: str, *, force: bool = False, volumes: bool = False, link: bool = False
     ) -> None:
-        raise NotImplementedError
+        await remove.remove(self._ctx, self.get(ref), ref, force=force, volumes=volumes, link=link)
 
-    async def prune(self, filters: Filters) -> tuple[list[str], int]:
+    async def prune(self, filters: Filters) -> tuple[builtins.list[str], int]:
         """Remove what does not run; return the ids and the bytes that were freed."""
-        raise NotImplementedError
+        return await prune.prune(self._ctx, filters)
 
     async def commit(
         self,
@@ -132,11 +178,21 @@ class ContainerService:
         author: str,
         comment: str,
         pause: bool,
-        changes: list[str],
+        changes: builtins.list[str],
         config: ContainerConfig | None = None,
     ) -> str:
         """Make an image of the container's file system; return the image's id."""
-        raise NotImplementedError
+        return await commit.commit(
+            self._ctx,
+            self.get(ref),
+            repo=repo,
+            tag=tag,
+            author=author,
+            comment=comment,
+            pause=pause,
+            changes=changes,
+            config=config,
+        )
 
     # -- streams -------------------------------------------------------------------------
 
@@ -150,13 +206,22 @@ class ContainerService:
         stream: bool,
         logs: bool,
         detach_keys: str | None = None,
-    ) -> AttachSession:
+    ) -> attach.AttachSession:
         """Check and register a client. Answer 101/200 then, and ``await session.run(io)``.
 
         ``session.tty`` says whether the stream is raw. ``session.cancel()`` if the answer
         could not be sent.
         """
-        raise NotImplementedError
+        return attach.prepare_attach(
+            self._ctx,
+            self.get(ref),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            stream=stream,
+            logs=logs,
+            detach_keys=detach_keys,
+        )
 
     def logs(
         self,
@@ -172,15 +237,25 @@ class ContainerService:
         details: bool = False,
     ) -> AsyncIterator[tuple[int, bytes]]:
         """Yield (stream, bytes). Checks at the call, reads while iterated."""
-        raise NotImplementedError
+        query = logs.LogQuery(
+            stdout=stdout,
+            stderr=stderr,
+            since_ns=since_ns,
+            until_ns=until_ns,
+            tail=tail,
+            timestamps=timestamps,
+            follow=follow,
+            details=details,
+        )
+        return logs.read_logs(self._ctx, self.get(ref), query)
 
     async def resize(self, ref: str, height: int, width: int) -> None:
-        raise NotImplementedError
+        await attach.resize(self._ctx, self.get(ref), height, width)
 
     # -- exec ----------------------------------------------------------------------------
 
     async def exec_create(self, ref: str, config: ExecConfig) -> str:
-        raise NotImplementedError
+        return await exec.exec_create(self._ctx, self.get(ref), config)
 
     def prepare_exec(
         self,
@@ -189,42 +264,52 @@ class ContainerService:
         detach: bool = False,
         tty: bool | None = None,
         console_size: tuple[int, int] | None = None,
-    ) -> ExecSession:
+    ) -> exec.ExecSession:
         """Check and claim an exec. Then ``await session.run(io)`` or ``run_detached()``.
 
         Once claimed it can't be started again. A process that can't be started is told on
         the stream, as Docker does; detached it raises.
         """
-        raise NotImplementedError
+        return exec.prepare_exec(
+            self._ctx, exec_id, detach=detach, tty=tty, console_size=console_size
+        )
 
     def exec_inspect(self, exec_id: str) -> dict[str, Any]:
-        raise NotImplementedError
+        return exec.exec_inspect(self._ctx, exec_id)
 
     async def exec_resize(self, exec_id: str, height: int, width: int) -> None:
-        raise NotImplementedError
+        await exec.exec_resize(self._ctx, exec_id, height, width)
 
     # -- looking in ----------------------------------------------------------------------
 
     async def top(self, ref: str, ps_args: str = "") -> dict[str, Any]:
         """``{"Titles": [...], "Processes": [[...]]}``."""
-        raise NotImplementedError
+        return await top.top(self._ctx, self.get(ref), ps_args)
 
     def stats(
         self, ref: str, *, stream: bool, one_shot: bool = False
     ) -> AsyncIterator[dict[str, Any]]:
         """One object a second; one with ``precpu_stats`` filled when not streaming."""
-        raise NotImplementedError
+        return stats.read_stats(self._ctx, self.get(ref), stream=stream, one_shot=one_shot)
 
     # -- the daemon's own life -----------------------------------------------------------
 
     async def recover(self) -> None:
         """Make records and reality agree after a start of pierd; then restart what should run."""
-        raise NotImplementedError
+        ended, self._ended = self._ended, []
+        await recovery.recover(self._ctx, ended)
 
     async def shutdown(self) -> None:
         """Stop watching. Containers go on."""
-        raise NotImplementedError
+        await recovery.shutdown(self._ctx)
 
-    def images_in_use(self) -> dict[str, list[Container]]:
+    def save(self, container: Container) -> None:
+        """Keep a record and status that the network room has changed."""
+        self._ctx.registry.save(container)
+
+    def images_in_use(self) -> dict[str, builtins.list[Container]]:
         """Containers by the id of the image they were made from."""
-        raise NotImplementedError
+        found: dict[str, builtins.list[Container]] = {}
+        for container in self._ctx.registry.all():
+            found.setdefault(container.record.image_id, []).append(container)
+        return found

@@ -1,4 +1,4 @@
-"""From a record to the inputs of the runtime spec: host lookups, no side effects but mounts' own."""
+"""From a record to the inputs of the runtime spec: the host lookups."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def build_inputs(
         console_size=(tty_size[0], tty_size[1]) if tty_size else None,
         user=User(uid=user.uid, gid=user.gid, additional_gids=user.supplementary),
         capabilities=caps,
-        no_new_privileges=_no_new_privileges(options, ctx.settings.no_new_privileges),
-        rlimits=_rlimits(ctx, host.ulimits),
+        no_new_privileges=no_new_privileges_of(options, ctx.settings.no_new_privileges),
+        rlimits=rlimits_of(ctx, host.ulimits),
         oom_score_adj=oom_score_adj,
         init_binary=init_binary(ctx) if init else None,
         readonly_rootfs=host.readonly_rootfs,
@@ -118,7 +118,7 @@ def security_options(host: HostConfig) -> dict[str, str]:
     return found
 
 
-def _no_new_privileges(options: dict[str, str], default: bool) -> bool:
+def no_new_privileges_of(options: dict[str, str], default: bool) -> bool:
     value = options.get("no-new-privileges")
     return default if value is None else value.lower() in ("true", "1", "t", "")
 
@@ -169,7 +169,7 @@ def _joined(ctx: Context, mode: str, kind: str) -> Namespace:
     return f"/proc/{other.status.pid}/ns/{kind}"
 
 
-def _rlimits(ctx: Context, asked: list[Ulimit] | None) -> list[tuple[str, int, int]]:
+def rlimits_of(ctx: Context, asked: list[Ulimit] | None) -> list[tuple[str, int, int]]:
     merged = {name: (u.soft, u.hard) for name, u in ctx.settings.default_ulimits.items()}
     merged.update({u.name: (u.soft, u.hard) for u in asked or ()})
     if not merged:

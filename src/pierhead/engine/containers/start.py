@@ -158,9 +158,7 @@ async def _settle(attaching: Any) -> None:
     sandbox.release()
 
 
-async def _fail(
-    ctx: Context, container: Container, error: BaseException, by_policy: bool
-) -> None:
+async def _fail(ctx: Context, container: Container, error: BaseException, by_policy: bool) -> None:
     """Undo a start that failed and record why."""
     status = container.status
     container.exited.set()
@@ -178,7 +176,7 @@ async def _fail(
     status.phase = Phase.EXITED if status.has_been_started else Phase.CREATED
     if by_policy or status.has_been_started:
         status.finished_ns = status.finished_ns or time.time_ns()
-    _forget_process(container)
+    forget_process(container)
     ctx.registry.save_status(container)
     if by_policy:
         from pierhead.engine.containers.wait import notify_exit
@@ -224,7 +222,7 @@ def release_bundle(ctx: Context, container_id: str) -> None:
     shutil.rmtree(bundle, ignore_errors=True)
 
 
-def _forget_process(container: Container) -> None:
+def forget_process(container: Container) -> None:
     status = container.status
     status.pid = status.conmon_pid = status.conmon_start_ticks = 0
     status.networks, status.ports = {}, {}
@@ -241,9 +239,7 @@ def _sandbox_request(ctx: Context, container: Container) -> SandboxRequest:
     except NotFound as error:
         raise NotFound(f"No such container: {mode.removeprefix('container:')}") from error
     if other.status.phase is Phase.RESTARTING:
-        raise Conflict(
-            f"container {other.id} is restarting, wait until the container is running"
-        )
+        raise Conflict(f"container {other.id} is restarting, wait until the container is running")
     if not other.running:
         raise Conflict(f"cannot join network of a non running container: {other.id}")
     return SandboxRequest.of(

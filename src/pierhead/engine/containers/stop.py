@@ -40,9 +40,7 @@ def _timeout(container: Container, asked: int | None) -> float | None:
     return None if asked < 0 else float(asked)
 
 
-async def end(
-    ctx: Context, container: Container, number: int, timeout_s: float | None
-) -> None:
+async def end(ctx: Context, container: Container, number: int, timeout_s: float | None) -> None:
     """Bring the container down: signal, at most ``timeout_s``, then SIGKILL; not under its lock."""
     if await cancel_restarting(ctx, container):
         return
@@ -108,7 +106,9 @@ async def kill(ctx: Context, container: Container, signal: str | None) -> None:
     """``POST /containers/{id}/kill``: send one signal; SIGKILL also waits for the end."""
     number = parse_signal(signal) if signal else int(signals.SIGKILL)
     if not container.active:
-        raise Conflict(f"cannot kill container: {container.id}: container {container.id} is not running")
+        raise Conflict(
+            f"cannot kill container: {container.id}: container {container.id} is not running"
+        )
     if container.status.phase is Phase.RESTARTING:
         await cancel_restarting(ctx, container)
         return
