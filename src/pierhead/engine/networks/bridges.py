@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pierhead.engine.networks import firewall
+from pierhead.engine.networks.coexist import Neighbours
 from pierhead.engine.networks.ipam import mac_for
 from pierhead.engine.networks.model import (
     OPTION_ICC,
@@ -55,6 +56,7 @@ class Bridges:
         self._netlink = Netlink()
         self._nft = Nft() if settings.firewall else None
         self.table = firewall.table_name(settings.bridge)
+        self._neighbours = None if self._nft is None else Neighbours(self._nft, self.table)
         self._mark = f"{self.table}: made by pierd"  # the alias of interfaces that are ours
 
     def close(self) -> None:
@@ -99,9 +101,8 @@ class Bridges:
 
     def down(self, record: NetworkRecord) -> None:
         """Remove the bridge of a network. Idempotent. Waits for the kernel, about 20 ms."""
-        with Netlink() as netlink, suppress(OSError):
-            if netlink.link(record.bridge) is not None:
-                netlink.delete_link(record.bridge)
+        with Netlink() as netlink:
+            netlink.delete_link(record.bridge)
 
     def remove_strays(self, wanted: Collection[str]) -> None:
         """Remove bridges of ours whose network is no more (pierd died between the two)."""
@@ -174,6 +175,15 @@ class Bridges:
             except Internal as error:
                 log.warning("a published port had no rule any more", extra={"error": str(error)})
 
+    def pass_neighbours(self, records: Iterable[NetworkRecord], *, force: bool = False) -> None:
+        """See that other people's FORWARD chains let these networks through (and no others)."""
+        if self._neighbours is not None:
+            self._neighbours.reconcile([record.bridge for record in records], force=force)
+
+    async def pass_legacy_neighbours(self, records: Iterable[NetworkRecord]) -> None:
+        if self._neighbours is not None:
+            await self._neighbours.reconcile_legacy([record.bridge for record in records])
+
     def _run(self, commands: str) -> None:
         if self._nft is None or not commands:
             return
@@ -192,6 +202,9 @@ def add_interfaces(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]
     if not interfaces:
         return
     bridges: dict[str, int] = {}
+    # Where br_netfilter shows bridged packets to nftables (Docker turns it on), the bridge
+    # itself sends a container's packet to its own published port back where it came from.
+    hairpin = _read(_SYS_NET / "bridge/bridge-nf-call-iptables") == "1"
     for interface in interfaces:
         if interface.bridge not in bridges:
             link = host.link(interface.bridge)
@@ -207,8 +220,9 @@ def add_interfaces(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]
             master=bridges[interface.bridge],
         )
         if interface.isolated:
-            brport = Path("/sys/class/net") / interface.host_name / "brport/isolated"
-            brport.write_text("1")
+            _set_port(interface.host_name, "isolated")
+        if hairpin:
+            _set_port(interface.host_name, "hairpin_mode")
     with Netlink() as inside:
         for interface in interfaces:
             link = inside.link(interface.name)
@@ -247,3 +261,15 @@ def _write_sysctl(key: str, value: str) -> None:
             file.write(value)
     except OSError as error:
         log.warning("cannot set a sysctl", extra={"path": str(path), "error": str(error)})
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _set_port(interface: str, flag: str) -> None:
+    """Set a flag of a bridge port. sysfs shows the namespace it was mounted in: the host's."""
+    (Path("/sys/class/net") / interface / "brport" / flag).write_text("1")

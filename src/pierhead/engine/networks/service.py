@@ -110,6 +110,12 @@ class NetworkService:
             self._of_bridges(),
             [mapping for one in self._sandboxes.endpoints for mapping in one.mappings()],
         )
+        await self._pass_neighbours(self._of_bridges())
+
+    async def _pass_neighbours(self, records: Iterable[NetworkRecord]) -> None:
+        records = list(records)
+        self._bridges.pass_neighbours(records, force=True)
+        await self._bridges.pass_legacy_neighbours(records)
 
     async def close(self) -> None:
         """Let go of sockets and threads.
@@ -119,6 +125,7 @@ class NetworkService:
         self._sandboxes.close()
         if not len(self._sandboxes.endpoints):
             self._bridges.drop_table()
+            await self._pass_neighbours([])
             for record in self._of_bridges():
                 self._bridges.down(record)
         self._bridges.close()
@@ -216,6 +223,7 @@ class NetworkService:
             self._registry.delete(record)
             self._bridges.down(record)
             raise
+        await self._pass_neighbours(self._of_bridges())
         self._tell("create", record)
         return record.id, ""
 
@@ -262,6 +270,7 @@ class NetworkService:
                 f"endpoints ({_named(active)})"
             )
         self._remove(record)
+        await self._pass_neighbours(self._of_bridges())
 
     def _remove(self, record: NetworkRecord) -> None:
         self._registry.delete(record)
@@ -289,6 +298,7 @@ class NetworkService:
                 continue
             self._remove(record)
             removed.append(record.name)
+        await self._pass_neighbours(self._of_bridges())
         self._events.emit("network", "prune", "", {"reclaimed": "0"})
         return removed
 
@@ -339,7 +349,10 @@ class NetworkService:
         Raises ``NotFound`` for an unknown network, ``Conflict`` for ports and addresses in
         use, ``Unavailable`` when a pool is empty.
         """
-        return await self._sandboxes.attach(request)
+        sandbox = await self._sandboxes.attach(request)
+        if sandbox.netns_fd is not None:
+            self._bridges.pass_neighbours(self._of_bridges())
+        return sandbox
 
     async def detach(self, container_id: str) -> None:
         """At exit: give back addresses and ports. Idempotent; the veth dies with its namespace."""
