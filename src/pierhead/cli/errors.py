@@ -49,6 +49,10 @@ class Exit(Exception):
         self.code = code
 
 
+class StartFailed(CliError):
+    """The daemon could not start the container; ``run`` reads its exit code from the text."""
+
+
 class NotYet(CliError):
     """The command belongs to Docker's set and is not built yet."""
 

@@ -19,6 +19,7 @@ Kinds are pflag's type names, since they are what ``--help`` shows:
 ``stringSlice`` ``ipSlice`` ``ipNetSlice`` occurrences split at commas (CSV rules)
 ``map`` ``stringToString``                 ``key=value`` occurrences, gives ``dict``
 ``ip``                                     checked, as given
+``alias``                                  another name of an earlier flag, the "default"
 other (``mount``, ``ulimit``, ...)         as ``list``; the sixth item converts
 ========================================= ============================================
 """
@@ -140,6 +141,9 @@ def parse(
     values: dict[str, Any] = {}
     for flag in flags:
         name, short, kind = flag[0], flag[1], flag[2]
+        if kind == "alias":
+            by_name[name] = by_name[flag[3]]
+            continue
         by_name[name] = flag
         if short:
             by_short[short] = flag

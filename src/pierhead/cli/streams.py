@@ -192,6 +192,15 @@ def pump(
             pass
 
 
+def poll_two(first: int, second: int) -> tuple[bool, bool]:
+    """Wait until one of the descriptors is readable; which ones are."""
+    poll = select.poll()
+    poll.register(first, _IN)
+    poll.register(second, _IN)
+    ready = [fd for fd, _ in poll.poll()]
+    return first in ready, second in ready
+
+
 def _send(sock: object, data: bytes) -> bytes:
     """Send what fits; answer the rest. The other side's hang-up swallows all of it."""
     send = sock.send  # type: ignore[attr-defined]

@@ -28,7 +28,7 @@ def size(fd: int = 1) -> tuple[int, int]:
 
 
 class RawMode:
-    """Raw mode on a terminal for the time of a ``with``; nothing where ``fd`` is none.
+    """Raw mode on a terminal from ``enter`` to ``restore``; nothing where ``fd`` is none.
 
     Output processing stays on if only stdin's settings were to matter: the container's
     own terminal has translated line ends already, so it goes off as in Docker.
@@ -38,11 +38,12 @@ class RawMode:
         self.fd = fd
         self.saved: list[Any] | None = None
 
-    def __enter__(self) -> RawMode:
+    def enter(self) -> None:
+        """Keep the terminal's settings and make it raw."""
         try:
             saved = termios.tcgetattr(self.fd)
         except termios.error:
-            return self
+            return
         mode = [*saved[:6], list(saved[6])]
         mode[0] &= ~(
             termios.IGNBRK
@@ -61,7 +62,6 @@ class RawMode:
         mode[6][termios.VTIME] = 0
         termios.tcsetattr(self.fd, termios.TCSANOW, mode)
         self.saved = saved
-        return self
 
     def restore(self) -> None:
         """Put the terminal back; safe to repeat."""
@@ -71,9 +71,6 @@ class RawMode:
                 termios.tcsetattr(self.fd, termios.TCSADRAIN, saved)
             except termios.error:
                 pass
-
-    def __exit__(self, *_: object) -> None:
-        self.restore()
 
 
 class DetachKeys:

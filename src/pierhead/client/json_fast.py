@@ -51,8 +51,10 @@ def loads_at(text: str, start: int) -> tuple[Any, int]:
         start += 1
     try:
         return _scan(text, start)  # type: ignore[no-any-return]
-    except StopIteration as stop:
-        raise ValueError(f"expected a JSON value at character {stop.value}") from None
+    except (StopIteration, SystemError):
+        # SystemError: the C code wants to raise json's own exception and, the package not
+        # being imported, fails to.
+        raise ValueError("unexpected end of JSON input") from None
 
 
 def _refuse(value: object) -> object:

@@ -33,6 +33,21 @@ def check_pull(options: Options, name: str) -> None:
         )
 
 
+_WINDOWS = ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
+
+
+def check_windows(options: Options) -> None:
+    """Refuse flags that only mean something to a daemon on Windows."""
+    problems = [
+        f'"--{flag}" is only supported on a Docker daemon running on windows, '
+        "but the Docker daemon is running on linux"
+        for flag in _WINDOWS
+        if flag in options.changed_names
+    ]
+    if problems:
+        raise CliError("\n".join(problems))
+
+
 def apply_proxies(cli: Cli, options: Options) -> None:
     """Put the proxies of ``config.json`` before the environment that was asked for."""
     proxies = cli.config.get("proxies")
@@ -179,6 +194,7 @@ def create(cli: Cli, options: Options, args: list[str]) -> None:
     """POST /containers/create."""
     from pierhead.cli.container.spec import build
 
+    check_windows(options)
     check_pull(options, "create")
     apply_proxies(cli, options)
     try:

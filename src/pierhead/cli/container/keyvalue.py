@@ -22,8 +22,9 @@ def read_file(path: str) -> bytes:
             posix.close(fd)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        verb = "read" if isinstance(error, IsADirectoryError) else "open"
-        raise ValueError(f"{verb} {path}: {reason}") from None
+        if isinstance(error, IsADirectoryError):
+            raise ValueError(f"invalid env file ({path}): read {path}: {reason}") from None
+        raise ValueError(f"open {path}: {reason}") from None
 
 
 def read_pairs(path: str, *, lookup: bool) -> list[str]:

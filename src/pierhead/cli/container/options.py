@@ -111,7 +111,6 @@ CREATE_FLAGS: tuple[tuple[Any, ...], ...] = (
     ),
     ("disable-content-trust", "", "bool", True, ""),
     ("dns", "", "list", None, "DNS server to use", "container.values:ip_address"),
-    ("dns-opt", "", "list", None, ""),
     ("dns-option", "", "list", None, "DNS resolver option"),
     ("dns-search", "", "list", None, "DNS search domain", "container.values:dns_search"),
     ("domainname", "", "string", "", "NIS domain name of the container"),
@@ -174,8 +173,6 @@ CREATE_FLAGS: tuple[tuple[Any, ...], ...] = (
     ("memory-swappiness", "", "int64", -1, "Readiness to swap, 0 to 100"),
     ("mount", "", "mount", None, "Mount a file system", "container.values:mount"),
     ("name", "", "string", "", "Name of the container"),
-    ("net", "", "network", None, "", "container.values:network"),
-    ("net-alias", "", "list", None, ""),
     ("network", "", "network", None, "Network to connect to", "container.values:network"),
     ("network-alias", "", "list", None, "Another name on its network"),
     ("no-healthcheck", "", "bool", False, "Ignore the image's HEALTHCHECK"),
@@ -203,7 +200,14 @@ CREATE_FLAGS: tuple[tuple[Any, ...], ...] = (
     ("stop-signal", "", "string", "", "Signal that stops the container"),
     ("stop-timeout", "", "int", 0, "Seconds to wait after it before killing"),
     ("storage-opt", "", "list", None, "Option of the storage driver"),
-    ("sysctl", "", "map", None, "Kernel parameter of the container's namespaces"),
+    (
+        "sysctl",
+        "",
+        "map",
+        None,
+        "Kernel parameter of the container's namespaces",
+        "container.values:sysctl",
+    ),
     ("tmpfs", "", "list", None, "Mount a tmpfs (path[:options])"),
     ("tty", "t", "bool", False, "Allocate a terminal"),
     ("ulimit", "", "ulimit", None, "Resource limit (name=soft[:hard])", "container.values:ulimit"),
@@ -215,6 +219,9 @@ CREATE_FLAGS: tuple[tuple[Any, ...], ...] = (
     ("volume-driver", "", "string", "", "Volume driver"),
     ("volumes-from", "", "list", None, "Mount the volumes of another container"),
     ("workdir", "w", "string", "", "Working directory in the container"),
+    ("dns-opt", "", "alias", "dns-option", ""),
+    ("net", "", "alias", "network", ""),
+    ("net-alias", "", "alias", "network-alias", ""),
 )
 
 RUN_FLAGS: tuple[tuple[Any, ...], ...] = (

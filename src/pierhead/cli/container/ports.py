@@ -73,7 +73,9 @@ def _parse_one(spec: str) -> list[tuple[str, dict[str, str]]]:
     container_text, protocol = split_protocol(container_text)
     if address.startswith("["):
         if not address.endswith("]"):
-            raise ValueError(f"invalid IP address {address}: missing ']' in address")
+            raise ValueError(
+                f"invalid IP address {address}: address {address}:: missing ']' in address"
+            )
         address = address[1:-1]
     if address and not is_ip(address):
         raise ValueError(f"invalid IP address: {address}")

@@ -27,11 +27,8 @@ _CONFIG = (
 
 #: flag -> field of HostConfig, likewise
 _HOST = (
-    ("cap-add", "CapAdd"),
-    ("cap-drop", "CapDrop"),
     ("cidfile", "ContainerIDFile"),
     ("dns", "Dns"),
-    ("dns-opt", "DnsOptions"),
     ("dns-option", "DnsOptions"),
     ("dns-search", "DnsSearch"),
     ("add-host", "ExtraHosts"),
@@ -59,7 +56,6 @@ _HOST = (
     ("cgroup-parent", "CgroupParent"),
     ("memory-swappiness", "MemorySwappiness"),
     ("oom-kill-disable", "OomKillDisable"),
-    ("kernel-memory", "KernelMemory"),
     ("cpu-count", "CpuCount"),
     ("cpu-percent", "CpuPercent"),
     ("io-maxiops", "IOMaximumIOps"),
@@ -140,6 +136,8 @@ def _build(options: Options, image: str, command: Sequence[str]) -> dict[str, An
     for flag, field in LIMITS:
         if flag in changed:
             host[field] = values[flag]
+    if "cap-add" in changed or "cap-drop" in changed:
+        _capabilities(values, host)
     if command:
         config["Cmd"] = list(command)
     if "entrypoint" in changed:
@@ -238,6 +236,24 @@ def _volume_source(spec: str) -> str | None:
     return sections[0] if len(sections) > 1 else None
 
 
+def _capabilities(values: dict[str, Any], host: dict[str, Any]) -> None:
+    """Names in the kernel's spelling; what is added is not dropped."""
+    added, dropped = (
+        {_capability(name) for name in values[flag]} for flag in ("cap-add", "cap-drop")
+    )
+    added = {"ALL"} if "ALL" in added else added
+    dropped = {"ALL"} if "ALL" in dropped else dropped - added
+    if added:
+        host["CapAdd"] = sorted(added)
+    if dropped:
+        host["CapDrop"] = sorted(dropped)
+
+
+def _capability(name: str) -> str:
+    name = name.strip().upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
+
+
 def _devices(specs: Sequence[str], host: dict[str, Any]) -> None:
     devices: list[dict[str, str]] = []
     cdi: list[str] = []
@@ -265,11 +281,11 @@ def _device(spec: str) -> dict[str, str]:
         if not _device_mode(parts[2]):
             raise ValueError(f"bad mode specified: {parts[2]}")
         target, mode = parts[1], parts[2]
-    elif len(parts) == 2:
-        if _device_mode(parts[1]):
-            mode = parts[1]
-        else:
-            target = parts[1]
+    elif len(parts) == 2 and not _device_mode(parts[1]):
+        target = _clean(parts[1])
+    else:
+        mode = parts[1] if len(parts) == 2 else mode
+        source = target = _clean(source)
     if not target.startswith("/"):
         raise ValueError(f"{target} is not an absolute path")
     return {
@@ -277,6 +293,12 @@ def _device(spec: str) -> dict[str, str]:
         "PathInContainer": target or source,
         "CgroupPermissions": mode,
     }
+
+
+def _clean(path: str) -> str:
+    from pierhead.cli.container.values import absolute
+
+    return absolute(path) if path.startswith("/") else path
 
 
 def _device_mode(text: str) -> bool:
@@ -383,9 +405,9 @@ def _user_defined(name: str) -> bool:
 def _networks(options: Options, host: dict[str, Any]) -> dict[str, Any]:
     """The endpoints asked for, by network; sets the network mode in ``host``."""
     values = options.values
-    wanted = [dict(item) for item in (*values["network"], *values["net"])]
+    wanted = [dict(item) for item in values["network"]]
     first = {
-        "Aliases": [*values["network-alias"], *values["net-alias"]],
+        "Aliases": values["network-alias"],
         "Links": values["link"],
         "IPv4Address": values["ip"],
         "IPv6Address": values["ip6"],

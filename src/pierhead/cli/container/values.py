@@ -285,7 +285,7 @@ def mount(text: str) -> dict[str, Any]:
     """``--mount``: CSV of ``key=value``, as an API ``Mount``."""
     text = text.strip()
     if not text:
-        raise ValueError("value is empty")
+        raise ValueError("EOF")
     result: dict[str, Any] = {"Type": "volume"}
     bind: dict[str, Any] | None = None
     volume: dict[str, Any] | None = None
@@ -439,9 +439,7 @@ def network(text: str) -> dict[str, Any]:
             try:
                 result["GwPriority"] = _decimal_int(value)
             except ValueError:
-                raise ValueError(
-                    f"invalid gw-priority ({value}): value must be an integer"
-                ) from None
+                raise ValueError(f"invalid gw-priority ({value}): invalid syntax") from None
         else:
             raise ValueError(f"invalid field key {key}")
     if not result.get("Target"):
@@ -464,3 +462,26 @@ def mac_address(text: str) -> bool:
         for part in parts
     )
     return good and len(parts) * size // 2 in (6, 8, 20)
+
+
+_SYSCTLS = frozenset(
+    f"kernel.{name}"
+    for name in (
+        "msgmax",
+        "msgmnb",
+        "msgmni",
+        "sem",
+        "shmall",
+        "shmmax",
+        "shmmni",
+        "shm_rmid_forced",
+    )
+)
+
+
+def sysctl(text: str) -> str:
+    """``name=value`` for a parameter that belongs to a namespace."""
+    name, equals, _ = text.partition("=")
+    if not equals or not (name in _SYSCTLS or name.startswith(("net.", "fs.mqueue."))):
+        raise ValueError(f"sysctl '{text}' is not allowed")
+    return text
