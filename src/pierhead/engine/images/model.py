@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pierhead.oci.digest import ChainId, ImageId
+from pierhead.oci.digest import ChainId, ImageId, chain_ids
 from pierhead.oci.image_config import ImageConfig
 
 
@@ -22,5 +22,10 @@ class Image:
     parent: ImageId | None = None
     """Only known for images made here (commit, build) or loaded with their parents."""
     refs: set[str] = field(default_factory=set)
-    """Normalised names that point here: ``docker.io/library/busybox:latest``, ``...@sha256:...``."""
+    """Normalised names: ``docker.io/library/busybox:latest``, ``...@sha256:...``."""
     last_tagged_ns: int = 0
+    chains: tuple[ChainId, ...] = ()
+    """Chain ids of all its layers, lowest first."""
+
+    def __post_init__(self) -> None:
+        self.chains = tuple(chain_ids(self.config.rootfs.diff_ids))

@@ -2,118 +2,288 @@
 
 from __future__ import annotations
 
+import builtins
+import os
+import platform as host
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from pierhead import tasks
 from pierhead.engine.events import EventBus
 from pierhead.engine.filters import Filters
+from pierhead.engine.images import bootstrap, importing, listing, saving
+from pierhead.engine.images.commit import commit
+from pierhead.engine.images.download import download
+from pierhead.engine.images.events import image_event
+from pierhead.engine.images.index import ImageIndex
+from pierhead.engine.images.loading import Loader
 from pierhead.engine.images.model import Image
-from pierhead.oci.digest import ImageId
+from pierhead.engine.images.remove import ContainerUse, ImageRemover
+from pierhead.errors import InvalidParameter
+from pierhead.oci import platform, reference
+from pierhead.oci.digest import ChainId, ImageId
 from pierhead.oci.image_config import RunConfig
+from pierhead.oci.reference import Reference
 from pierhead.store.blobs import BlobStore
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
 from pierhead.store.snapshots import Snapshotter
 
+__all__ = ["ContainerUse", "ImageService"]
 
-class ContainerUse(NamedTuple):
-    """A container that uses an image."""
-
-    container_id: str
-    running: bool
+List = builtins.list  # the class has a method of that name
 
 
 class ImageService:
-    """Local images. See each verb's module for its rules."""
-
-    in_use: Callable[[str], list[ContainerUse]]
-    """Given an image id: the containers using it. Set by the wiring; default: none."""
+    """Local images. Reads are synchronous and answered from memory."""
 
     def __init__(
-        self, *, paths: Paths, db: Database, blobs: BlobStore, snapshots: Snapshotter,
+        self,
+        *,
+        paths: Paths,
+        db: Database,
+        blobs: BlobStore,
+        snapshots: Snapshotter,
         events: EventBus,
-    ) -> None: ...
+    ) -> None:
+        self._paths = paths
+        self._blobs = blobs
+        self._snapshots = snapshots
+        self._events = events
+        self._platform = platform.of_machine(host.machine())
+        self.in_use: Callable[[str], List[ContainerUse]] = lambda image_id: []
+        """Given an image id: the containers using it. Set by the wiring."""
+        self.index = ImageIndex(db, blobs, snapshots)
+        self._remover = ImageRemover(
+            self.index, snapshots, events, lambda image_id: self.in_use(image_id)
+        )
+        snapshots.on_removed = self._snapshot_removed
+
+    def _snapshot_removed(self, chain_id: ChainId) -> None:
+        if self._remover.has_orphans:
+            tasks.spawn(self._remover.release_orphans(), name="release layers")
+
+    # Reading
 
     def resolve(self, ref: str, platform: str | None = None) -> Image:
-        """By name, name@digest, id or unique id prefix.
+        """The image by name, name@digest, id or unique id prefix.
 
-        ``NotFound`` "No such image: x:latest".
+        Raises ``NotFound`` ("No such image: x:latest"), also if it is for another
+        ``platform`` than asked; ``InvalidParameter`` if ``ref`` is no reference.
         """
-        raise NotImplementedError
+        image = self.index.get(ref)
+        if platform:
+            listing.check_platform(image, platform, ref, self._platform.architecture)
+        return image
 
     def list(
-        self, filters: Filters | None = None, *, all: bool = False, digests: bool = False,
+        self,
+        filters: Filters | None = None,
+        *,
+        all: bool = False,
+        digests: bool = False,
         shared_size: bool = False,
-    ) -> list[dict[str, Any]]:
-        """``GET /images/json``."""
-        raise NotImplementedError
+    ) -> List[dict[str, Any]]:
+        """``GET /images/json``. Images without names have empty ``RepoTags``/``RepoDigests``."""
+        del digests  # the API sends them anyway; it is the client that shows or hides them
+        return listing.list_images(
+            self.index, self._snapshots, filters or Filters(), all=all, shared_size=shared_size
+        )
 
     def inspect(self, ref: str) -> dict[str, Any]:
         """``GET /images/{name}/json``."""
-        raise NotImplementedError
+        return listing.inspect_image(self.index.get(ref), self._snapshots)
 
-    def history(self, ref: str) -> list[dict[str, Any]]:  # type: ignore[valid-type]
+    def history(self, ref: str) -> List[dict[str, Any]]:
         """``GET /images/{name}/history``, newest first."""
-        raise NotImplementedError
+        return listing.history(self.index.get(ref), self.index, self._snapshots)
+
+    def disk_usage(self) -> dict[str, Any]:
+        """For ``/system/df``: ``LayersSize`` and ``Images`` (with SharedSize and Containers)."""
+        return {
+            "LayersSize": sum(layer.size_bytes for layer in self._snapshots.layers()),
+            "Images": listing.list_images(
+                self.index,
+                self._snapshots,
+                Filters(),
+                all=False,
+                shared_size=True,
+                containers=lambda image_id: len(self.in_use(image_id)),
+            ),
+        }
+
+    def __len__(self) -> int:
+        """How many images there are, intermediate ones included (``Images`` of info)."""
+        return len(self.index.images)
+
+    # Naming and removing
 
     def tag(self, ref: str, repo: str, tag: str = "") -> None:
-        """``POST /images/{name}/tag``."""
-        raise NotImplementedError
+        """``POST /images/{name}/tag``. Raises ``InvalidParameter`` for a bad name or tag."""
+        image = self.index.get(ref)
+        self._tag(image, _target(repo, tag))
+
+    def _tag(self, image: Image, target: Reference) -> None:
+        self.index.tag(image, target)
+        image_event(self._events, image, target.with_default_tag().familiar, "tag")
 
     async def remove(
         self, ref: str, *, force: bool = False, noprune: bool = False
-    ) -> list[dict[str, str]]:  # type: ignore[valid-type]
-        """``DELETE /images/{name}``: [{"Untagged": ref} | {"Deleted": id}]."""
-        raise NotImplementedError
+    ) -> List[dict[str, str]]:
+        """``DELETE /images/{name}``: a list of ``{"Untagged": name}`` and ``{"Deleted": id}``.
+
+        Raises ``Conflict`` with Docker's wording while containers or children need it.
+        """
+        return await self._remover.remove(ref, force=force, noprune=noprune)
 
     async def prune(self, filters: Filters | None = None) -> dict[str, Any]:
-        """``POST /images/prune``: {"ImagesDeleted": [...] | None, "SpaceReclaimed": bytes}."""
-        raise NotImplementedError
+        """``POST /images/prune``: ``ImagesDeleted`` (or None) and ``SpaceReclaimed`` in bytes."""
+        return await self._remover.prune(filters or Filters())
+
+    # Making
 
     async def import_image(
-        self, chunks: AsyncIterator[bytes], *, repo: str = "", tag: str = "",
-        changes: list[str] | None = None, message: str = "",  # type: ignore[valid-type]
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        repo: str = "",
+        tag: str = "",
+        changes: List[str] | None = None,
+        message: str = "",
         platform: str | None = None,
     ) -> ImageId:
-        """``POST /images/create?fromSrc=-``: a file system tar, in any known compression."""
-        raise NotImplementedError
+        """``POST /images/create?fromSrc=-``: a root file system as tar, compressed or not."""
+        image = await importing.import_tar(
+            self.index,
+            self._snapshots,
+            chunks,
+            ref=_target(repo, tag) if repo else None,
+            changes=changes or [],
+            message=message or "Imported from -",
+            platform=self._wanted(platform),
+        )
+        image_event(self._events, image, image.id, "import")
+        return image.id
 
-    def import_url(
-        self, url: str, *, repo: str = "", tag: str = "",
-        changes: list[str] | None = None, message: str = "",  # type: ignore[valid-type]
+    def _wanted(self, text: str | None) -> platform.Platform:
+        return platform.parse(text, self._platform.architecture) if text else self._platform
+
+    async def import_url(
+        self,
+        url: str,
+        *,
+        repo: str = "",
+        tag: str = "",
+        changes: List[str] | None = None,
+        message: str = "",
         platform: str | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """``POST /images/create?fromSrc=http://...``: progress, last {"status": id}."""
-        raise NotImplementedError
+        """``POST /images/create?fromSrc=http://...``: progress, last ``{"status": id}``."""
+        yield {"status": f"Downloading from {url}"}
+        async with download(url) as chunks:
+            image_id = await self.import_image(
+                chunks,
+                repo=repo,
+                tag=tag,
+                changes=changes,
+                message=message or f"Imported from {url}",
+                platform=platform,
+            )
+        yield {"status": image_id}
 
-    def load(self, chunks: AsyncIterator[bytes], *, quiet: bool = False) -> AsyncIterator[dict[str, Any]]:
-        """``POST /images/load``: progress messages as Docker's JSON stream."""
-        raise NotImplementedError
+    def load(
+        self, chunks: AsyncIterator[bytes], *, quiet: bool = False
+    ) -> AsyncIterator[dict[str, Any]]:
+        """``POST /images/load``: docker archive or OCI layout; Docker's progress messages.
 
-    def save(self, refs: list[str]) -> AsyncIterator[bytes]:  # type: ignore[valid-type]
-        """``GET /images/get``: checks all names before it returns, then streams the archive."""
-        raise NotImplementedError
+        Raises ``InvalidParameter`` from the iteration for an archive that can't be loaded.
+        """
+        return Loader(self._paths, self.index, self._snapshots, self._events, self._platform).run(
+            chunks, quiet=quiet
+        )
+
+    def save(self, refs: List[str]) -> AsyncIterator[bytes]:
+        """``GET /images/get``: one archive with all of ``refs``.
+
+        A plain repository name takes all of its tags. Raises ``NotFound`` before it returns.
+        """
+        plan = saving.plan(self.index, refs)
+        for image in plan.images:
+            image_event(self._events, image, image.id, "save")
+        return saving.stream(plan, self.index, self._blobs, self._snapshots)
 
     async def commit(
-        self, *, snapshot_key: str, parent: Image | None, config: RunConfig, author: str = "",
-        comment: str = "", changes: list[str] | None = None,  # type: ignore[valid-type]
-        repo: str = "", tag: str = "", container_id: str = "",
+        self,
+        *,
+        snapshot_key: str,
+        parent: Image | None,
+        config: RunConfig,
+        author: str = "",
+        comment: str = "",
+        changes: List[str] | None = None,
+        repo: str = "",
+        tag: str = "",
+        container_id: str = "",
         container_config: RunConfig | None = None,
     ) -> ImageId:
-        """An image from a container's snapshot (the caller pauses the container)."""
-        raise NotImplementedError
+        """An image from a container's snapshot (the caller pauses the container).
+
+        ``config`` is the container's, before ``changes``. The container's ``commit`` event is
+        the caller's to send.
+        """
+        target = _target(repo, tag) if repo else None
+        image = await commit(
+            self.index,
+            self._snapshots,
+            snapshot_key=snapshot_key,
+            parent=parent,
+            config=config,
+            author=author,
+            comment=comment,
+            changes=changes or [],
+            container_id=container_id,
+            container_config=container_config,
+            platform=self._platform,
+        )
+        if target is not None:
+            self._tag(image, target)
+        return image.id
 
     def bootstrap(
-        self, spec: str, *, variant: str = "", packages: list[str] | None = None,  # type: ignore[valid-type]
-        mirror: str = "", tag: str = "",
+        self,
+        spec: str,
+        *,
+        variant: str = "",
+        packages: List[str] | None = None,
+        mirror: str = "",
+        tag: str = "",
     ) -> AsyncIterator[dict[str, Any]]:
-        """``POST /pierhead/images/bootstrap``: "busybox" or "debian:<suite>"; progress messages."""
-        raise NotImplementedError
+        """``POST /pierhead/images/bootstrap``: ``busybox`` or ``debian:<suite>``; progress.
+
+        ``tag`` is a whole name to use instead of ``spec``. Raises ``InvalidParameter`` before
+        it returns for what can't be; ``Unavailable`` from the iteration.
+        """
+        request = bootstrap.request(
+            spec, variant=variant, packages=packages or [], mirror=mirror, name=tag
+        )
+        return bootstrap.run(request, self.index, self._snapshots, self._paths, self._events)
 
     async def recover(self) -> None:
-        """At start: drop half-made images and layers no image needs."""
-        raise NotImplementedError
+        """At start, after the snapshotter's: drop scratch files and what no image needs."""
+        self._blobs.recover()
+        for digest in self._blobs.digests():
+            if ImageId(digest) not in self.index.images:
+                self._blobs.delete(digest)
+        for name in os.listdir(self._paths.tmp):
+            saving.discard(self._paths.tmp / name)
+        await self._remover.sweep()
 
-    def disk_usage(self) -> dict[str, Any]:
-        """For ``/system/df``: {"LayersSize": bytes, "Images": [...]} with SharedSize, Containers."""
-        raise NotImplementedError
+
+def _target(repo: str, tag: str) -> Reference:
+    """The name to give, from the API's ``repo`` and ``tag``."""
+    ref = reference.parse(repo)
+    if ref.digest is not None:
+        raise InvalidParameter("refusing to create a tag with a digest reference")
+    if ref.familiar_name == "sha256":
+        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
+    return ref.with_tag(tag) if tag else ref.with_default_tag()

@@ -24,6 +24,7 @@ layers go. The contract suite is ``tests/contract/test_snapshotters.py``.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -84,6 +85,9 @@ class Snapshotter(Protocol):
     driver: str
     """The name ``docker info`` shows and the directory under ``snapshots/``."""
 
+    on_removed: Callable[[ChainId], None] | None
+    """Called when a snapshot that stood on this layer is gone: maybe the layer can go, too."""
+
     async def apply(
         self, source: LayerSource, parent: ChainId | None, diff_id: DiffId | None
     ) -> Layer:
@@ -119,7 +123,7 @@ class Snapshotter(Protocol):
         ...
 
     def unmount(self, target: Path) -> None:
-        """Undo ``mount``/``mount_readonly``; nothing happens if ``target`` is no mount point."""
+        """Undo ``mount``/``mount_readonly`` at once; no error if nothing is mounted there."""
         ...
 
     async def remove(self, key: str) -> None:
