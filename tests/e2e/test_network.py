@@ -6,6 +6,8 @@ import http.client
 import json
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -17,7 +19,14 @@ from support.http import Api
 Unique = Callable[[str], str]
 SLEEP = ("busybox", "sleep", "1000")
 WEB = ("busybox", "sh", "-c", "mkdir /www; echo hello > /www/index.html; httpd -f -p 80 -h /www")
-UDP_ECHO = ("busybox", "udpsvd", "0.0.0.0", "5353", "head", "-n", "1")
+# busybox has no UDP server: this one is run by the host in the container's namespace
+UDP_ECHO = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 5353))
+print("ready", flush=True)
+server.sendto(*server.recvfrom(100))
+"""
 
 
 def address(cli: Command, name: str) -> str:
@@ -147,13 +156,23 @@ class TestPorts:
         }
 
     def test_udp(self, docker: Command, name: str) -> None:
-        docker("run", "-d", "--name", name, "-p", "127.0.0.1::5353/udp", *UDP_ECHO)
+        docker("run", "-d", "--name", name, "-p", "127.0.0.1::5353/udp", *SLEEP)
         port = published(docker, name, "5353/udp")
-        time.sleep(0.3)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(3)
-            client.sendto(b"ping\n", ("127.0.0.1", port))
-            assert client.recv(100) == b"ping\n"
+        pid = docker("inspect", "-f", "{{.State.Pid}}", name).out
+        server = subprocess.Popen(
+            ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-c", UDP_ECHO],
+            stdout=subprocess.PIPE,
+        )
+        assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(3)
+                client.connect(("127.0.0.1", port))
+                client.send(b"ping\n")
+                assert client.recv(100) == b"ping\n"
+        finally:
+            server.kill()
+            server.communicate()
 
     def test_from_a_container_by_the_hosts_address(self, docker: Command, name: str) -> None:
         """Hairpin: through the published port of the host and back to the bridge."""
@@ -292,7 +311,7 @@ class TestNetworks:
         docker("run", "-d", "--name", name, *WEB)
         docker.fails(
             *("run", "--rm", "--network", net, "busybox"),
-            *("timeout", "1", "wget", "-qO-", f"http://{address(docker, name)}/"),
+            *("sh", "-c", f"timeout 1 wget -qO- http://{address(docker, name)}/ && exit 0; exit 1"),
         )
 
     def test_connect_and_disconnect(self, cli: Command, name: str, unique: Unique) -> None:
