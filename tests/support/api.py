@@ -65,12 +65,16 @@ class Client:
     ) -> Answer:
         """One request on a connection of its own. ``body``: bytes as they are, else JSON."""
         reader, writer = await self.connect()
-        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        raw = (
+            b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        )
         lines = {"Host": "docker", "Connection": "close", "Content-Length": str(len(raw))}
         if body is not None and not isinstance(body, bytes):
             lines["Content-Type"] = "application/json"
         lines.update(headers or {})
-        head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
+        head = f"{method} {target} HTTP/1.1\r\n" + "".join(
+            f"{k}: {v}\r\n" for k, v in lines.items()
+        )
         writer.write(head.encode() + b"\r\n" + raw)
         return parse(await asyncio.wait_for(reader.read(), 10))
 

@@ -55,7 +55,7 @@ class Pierd:
     def argv(self) -> list[str]:
         hosts = [part for host in self.hosts for part in ("-H", host)]
         return [
-            *(sys.executable, "-I", "-m", "pierhead.daemon.main"),
+            *(sys.executable, "-I", "-m", "pierhead.daemon"),
             *("--config-file", str(self.config_file)),
             *("--data-root", str(self.data_root), "--exec-root", str(self.exec_root)),
             *("--pidfile", str(self.base / "pierd.pid")),
