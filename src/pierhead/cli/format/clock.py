@@ -104,3 +104,68 @@ def ansic(seconds: int, *, offset: int = 0) -> str:
 def since(seconds: int, nanoseconds: int = 0) -> float:
     """Seconds that have passed since a moment, by this machine's clock."""
     return time.time() - seconds - nanoseconds / 1e9
+
+
+def api_timestamp(text: str) -> str:
+    """``--since`` and ``--until``: a time, a date, a duration ago, or unix seconds, as the
+    API takes it (``seconds.nanoseconds``).
+
+    Times without a zone are local. Raises ValueError.
+    """
+    if text != "0":
+        ago = _duration(text)
+        if ago is not None:
+            return str((time.time_ns() - ago) // 1_000_000_000)
+    if "T" not in text and "-" not in text:
+        whole, _, part = text.partition(".")
+        if not whole.lstrip("-").isdigit() or (part and not part.isdigit()):
+            raise ValueError(f'failed to parse value as time or duration: "{text}"')
+        return text
+    try:
+        seconds, nanoseconds = _calendar(text)
+    except (ValueError, IndexError):
+        raise ValueError(f'parsing time "{text}": write YYYY-MM-DDTHH:MM:SSZ') from None
+    return f"{seconds}.{nanoseconds:09d}"
+
+
+def _calendar(text: str) -> tuple[int, int]:
+    date, _, rest = text.partition("T")
+    local = not (any(char in text for char in "zZ+") or text.count("-") == 3)
+    if "T" not in text:
+        zone = text[10:] or "Z"
+        clock, date = "00:00:00", text[:10]
+    else:
+        at = next((at for at, char in enumerate(rest) if char in "zZ+-"), len(rest))
+        clock, zone = rest[:at], rest[at:] or "Z"
+    clock += ":00" * (2 - clock.count(":"))
+    seconds, nanoseconds = parse_rfc3339(f"{date}T{clock}{zone}")
+    if local:
+        moment = time.gmtime(seconds)
+        seconds = int(time.mktime((*moment[:8], -1)))
+    return seconds, nanoseconds
+
+
+_UNITS = {"ns": 1, "us": 1000, "µs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9}
+_UNITS["h"] = 3600 * 10**9
+
+
+def _duration(text: str) -> int | None:
+    """Nanoseconds of a Go duration such as ``1h30m``, None if it is none."""
+    sign = -1 if text.startswith("-") else 1
+    rest = text[1:] if text[:1] in ("-", "+") else text
+    total = 0.0
+    if not rest:
+        return None
+    while rest:
+        end = 0
+        while end < len(rest) and rest[end] in "0123456789.":
+            end += 1
+        stop = end
+        while stop < len(rest) and rest[stop] not in "0123456789.":
+            stop += 1
+        unit = _UNITS.get(rest[end:stop])
+        if unit is None or not rest[:end].strip(".") or rest[:end].count(".") > 1:
+            return None
+        total += float(rest[:end]) * unit
+        rest = rest[stop:]
+    return sign * int(total)

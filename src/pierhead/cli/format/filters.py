@@ -35,7 +35,7 @@ def add(filters: Filters, name: str, value: str) -> None:
 def check_filter(value: str) -> str:
     """A flag's converter: refuse what has no ``=``. Raises ValueError."""
     if value and "=" not in value:
-        raise ValueError("invalid argument: bad format of filter (expected name=value)")
+        raise ValueError("bad format of filter (expected name=value)")
     return value
 
 

@@ -79,10 +79,10 @@ def parse(text: str) -> Reference:
     path, colon, tag = rest, "", ""
     if ":" in rest.rpartition("/")[2]:
         path, colon, tag = rest.rpartition(":")
-    if path.lower() != path:
-        raise ValueError(f"invalid reference format: repository name ({path}) must be lowercase")
     if domain == "docker.io" and "/" not in path:
         path = "library/" + path
+    if path.lower() != path:
+        raise ValueError(f"invalid reference format: repository name ({path}) must be lowercase")
     bad = not all(_components(path)) or (colon and not _good_tag(tag))
     if bad or (at and not _good_digest(digest)) or not _good_domain(domain):
         raise ValueError("invalid reference format")

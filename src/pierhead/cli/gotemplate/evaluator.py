@@ -122,7 +122,7 @@ class _State:
                 value = self._pipeline(dot, node.pipe)
                 if not node.pipe.declared:
                     self._node = node
-                    self._out.append("<no value>" if value is None else display(value))
+                    self._out.append("<no value>" if value is None else display(_pointee(value)))
             elif isinstance(node, nd.BranchNode):
                 self._node = node
                 if node.kind == "range":
@@ -472,6 +472,13 @@ class _State:
             return inner
         shown = type_name(value if inner is None else inner)
         raise self._fail(f"wrong type for value; expected {wanted}; got {shown}")
+
+
+def _pointee(value: Value) -> Value:
+    """A template prints what a pointer points to (not ``&{...}``)."""
+    if isinstance(value, GoStruct) and value.pointer:
+        return GoStruct(value.go_type, value.fields)
+    return value
 
 
 def _assignable(value: Value, wanted: str) -> bool:

@@ -32,8 +32,9 @@ def create(cli: Cli, options: Options, args: list[str]) -> None:
     if args:
         if name:
             raise CliError(
-                'conflicting options: cannot specify a volume name through both "--name" and as a positional arg'
-            )  # noqa: E501
+                "conflicting options: cannot specify a volume-name through both --name "
+                "and as a positional arg"
+            )
         name = args[0]
     for flag in _CLUSTER:
         if options.changed(flag[0]):

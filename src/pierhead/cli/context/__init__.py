@@ -1,0 +1,1 @@
+"""Commands on contexts: which daemon to talk to."""

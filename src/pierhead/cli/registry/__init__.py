@@ -1,0 +1,1 @@
+"""Commands that talk to registries through the daemon."""

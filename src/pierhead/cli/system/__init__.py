@@ -1,0 +1,1 @@
+"""Commands on the daemon as a whole."""

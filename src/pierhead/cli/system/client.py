@@ -1,0 +1,36 @@
+"""What the client says about itself in ``version`` and ``info``."""
+
+from __future__ import annotations
+
+import posix
+import sys
+
+import pierhead
+from pierhead.client.http import API_VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pierhead.cli.main import Cli
+
+PLATFORM = "Pierhead"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+
+def client_version(cli: Cli, *, negotiated: bool) -> dict[str, str]:
+    """The ``Client`` block by Go names; ``GoVersion`` names the Python that runs us.
+
+    ``negotiated`` includes the API version in use, which needs the daemon's answer.
+    """
+    machine = posix.uname().machine
+    python = ".".join([str(part) for part in sys.version_info[:3]])
+    return {
+        "Version": pierhead.__version__,
+        "APIVersion": cli.client.version if negotiated else "",
+        "DefaultAPIVersion": API_VERSION,
+        "GitCommit": getattr(pierhead, "__commit__", ""),
+        "GoVersion": f"python{python}",
+        "Os": "linux",
+        "Arch": _ARCHITECTURES.get(machine, machine),
+        "BuildTime": getattr(pierhead, "__build_time__", ""),
+        "Context": "default",
+    }
