@@ -11,8 +11,9 @@ import contextlib
 import logging
 from typing import Any, Final
 
-from aiohttp import web
 from aiohttp.http import HttpVersion11
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import Response, StreamResponse
 
 from pierhead import __version__
 from pierhead.api import codec
@@ -48,7 +49,7 @@ class Api:
             "Server": f"Pierhead/{__version__} (linux)",
         }
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request. Raises nothing but ``CancelledError``: the client has gone.
 
         (aiohttp closes the connection then, and logs nothing.)
@@ -79,7 +80,7 @@ class Api:
                 response.headers.update(self.headers)
         return response
 
-    def _refuse(self, request: web.BaseRequest, status: int, message: str) -> web.StreamResponse:
+    def _refuse(self, request: BaseRequest, status: int, message: str) -> StreamResponse:
         if request._payload_writer.output_size:
             # The answer has begun: all that is left is to break it off visibly.
             if request.transport is not None:
@@ -87,13 +88,13 @@ class Api:
             raise asyncio.CancelledError("broke off an answer")
         return error_response(status, message)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: BaseRequest) -> StreamResponse:
         version, path = split_version(request.path)
         minor = minor_of(version)
         found = self._table.find(request.method, path, minor)
         if found is None:
             if request.method == "OPTIONS":
-                return web.Response()
+                return Response()
             return page_not_found()
         route, name = found
         call = Call(request, self._engine, minor, name, self.headers)
@@ -106,7 +107,7 @@ class Api:
             return await self._long_lived(route, call)
         return await route.handler(call)
 
-    async def _long_lived(self, route: Route, call: Call) -> web.StreamResponse:
+    async def _long_lived(self, route: Route, call: Call) -> StreamResponse:
         connection = call.request.protocol
         task = asyncio.current_task()
         assert isinstance(connection, Connection) and task is not None

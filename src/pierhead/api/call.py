@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
+from aiohttp.web_protocol import PayloadAccessError
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api import query
 from pierhead.api.codec import encode
@@ -29,7 +31,7 @@ class Call:
 
     def __init__(
         self,
-        request: web.BaseRequest,
+        request: BaseRequest,
         engine: Engine,
         api: int,
         name: str,
@@ -109,24 +111,24 @@ class Call:
                 yield chunk
         except ConnectionError:
             raise
-        except (HttpProcessingError, HTTPException, web.PayloadAccessError) as error:
+        except (HttpProcessingError, HTTPException, PayloadAccessError) as error:
             raise InvalidParameter(f"broken request body: {error}") from error
 
     # -- replies -------------------------------------------------------------------------
-    def json(self, value: Any, status: int = 200) -> web.Response:
+    def json(self, value: Any, status: int = 200) -> Response:
         return self.raw_json(encode(value), status)
 
-    def raw_json(self, body: bytes, status: int = 200) -> web.Response:
-        return web.Response(status=status, body=body, content_type="application/json")
+    def raw_json(self, body: bytes, status: int = 200) -> Response:
+        return Response(status=status, body=body, content_type="application/json")
 
-    def empty(self, status: int = 204) -> web.Response:
-        return web.Response(status=status)
+    def empty(self, status: int = 204) -> Response:
+        return Response(status=status)
 
     async def start_stream(
         self, content_type: str, extra: Mapping[str, str] | None = None
-    ) -> web.StreamResponse:
+    ) -> StreamResponse:
         """Send the headers of a 200 now; the body follows with ``write``."""
-        response = web.StreamResponse(status=200, headers={"Content-Type": content_type})
+        response = StreamResponse(status=200, headers={"Content-Type": content_type})
         response.headers.update(self.headers)
         if extra:
             response.headers.update(extra)
@@ -138,7 +140,7 @@ class Call:
         source: AsyncIterator[bytes],
         content_type: str,
         extra: Mapping[str, str] | None = None,
-    ) -> web.StreamResponse:
+    ) -> StreamResponse:
         """Stream ``source``. An error before its first chunk is still an HTTP error."""
         first = await anext(source, b"")
         response = await self.start_stream(content_type, extra)
@@ -150,7 +152,7 @@ class Call:
 
     async def stream_messages(
         self, source: AsyncIterator[dict[str, Any]], content_type: str = "application/json"
-    ) -> web.StreamResponse:
+    ) -> StreamResponse:
         """Stream progress messages, one JSON object a line, an error as the last of them."""
         from pierhead.api.errors import status_of
         from pierhead.errors import PierError

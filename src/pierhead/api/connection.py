@@ -12,8 +12,8 @@ import asyncio
 import re
 from typing import Any, Final
 
-from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_server import Server as BaseServer
 
 _HIJACK_LINE: Final = re.compile(
     rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]*/attach|exec/[^ ?]*/start)[ ?]"
@@ -123,7 +123,7 @@ class Connection(RequestHandler):
             super().data_received(bytes(early))
 
 
-class Server(web.Server):
+class Server(BaseServer):
     """aiohttp's low-level server with our connections."""
 
     def __call__(self) -> Connection:

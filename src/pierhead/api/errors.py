@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import web
+from aiohttp.web_response import Response
 
 from pierhead.api.codec import encode
 from pierhead.errors import PierError
@@ -28,15 +28,15 @@ def status_of(error: PierError) -> int:
     return STATUS.get(error.kind, 500)
 
 
-def error_response(status: int, message: str) -> web.Response:
+def error_response(status: int, message: str) -> Response:
     """``{"message": ...}``, which is how every Docker client expects to be refused."""
     if status == 304:
-        return web.Response(status=304)
-    return web.Response(
+        return Response(status=304)
+    return Response(
         status=status, body=encode({"message": message}), content_type="application/json"
     )
 
 
-def page_not_found() -> web.Response:
+def page_not_found() -> Response:
     """What Docker answers for a path or a method that it doesn't know."""
     return error_response(404, "page not found")

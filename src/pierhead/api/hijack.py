@@ -12,7 +12,8 @@ import select
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
 
 if TYPE_CHECKING:
     from pierhead.api.connection import Connection
@@ -182,14 +183,14 @@ class HijackedIO:
         await self._protocol.wait_gone()
 
 
-class Hijacked(web.StreamResponse):
+class Hijacked(StreamResponse):
     """Tells aiohttp that the answer was given, and that the connection is no longer its."""
 
     def __init__(self) -> None:
         super().__init__()
         self.force_close()
 
-    async def prepare(self, request: web.BaseRequest) -> Any:
+    async def prepare(self, request: BaseRequest) -> Any:
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -197,7 +198,7 @@ class Hijacked(web.StreamResponse):
 
 
 def hijack(
-    request: web.BaseRequest, headers: dict[str, str], *, raw: bool, multiplexed_type: bool
+    request: BaseRequest, headers: dict[str, str], *, raw: bool, multiplexed_type: bool
 ) -> tuple[HijackProtocol, HijackedIO]:
     """Answer 101 (or 200 to a client that didn't ask for an upgrade) and take over.
 

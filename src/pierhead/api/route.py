@@ -15,11 +15,11 @@ from pierhead.api.versions import MAX_MINOR, MIN_MINOR
 
 if TYPE_CHECKING:
     import msgspec
-    from aiohttp import web
+    from aiohttp.web_response import StreamResponse
 
     from pierhead.api.call import Call
 
-Handler = Callable[["Call"], Awaitable["web.StreamResponse"]]
+Handler = Callable[["Call"], Awaitable["StreamResponse"]]
 
 
 @dataclass(frozen=True, slots=True)

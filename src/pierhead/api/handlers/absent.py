@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import web
+from aiohttp.web_response import StreamResponse
 
 from pierhead.api.call import Call
 from pierhead.errors import NotFound, NotImplementedYet, Unavailable
@@ -19,17 +19,17 @@ _NO_SWARM: Final = (
 )
 
 
-async def swarm(call: Call) -> web.StreamResponse:
+async def swarm(call: Call) -> StreamResponse:
     raise Unavailable(_NO_SWARM)
 
 
-async def swarm_setup(call: Call) -> web.StreamResponse:
+async def swarm_setup(call: Call) -> StreamResponse:
     raise NotImplementedYet(
         "Pierhead has no swarm mode: use this node's containers, networks and volumes directly"
     )
 
 
-async def build(call: Call) -> web.StreamResponse:
+async def build(call: Call) -> StreamResponse:
     raise NotImplementedYet(
         "building images from a Dockerfile is not implemented yet: make images with "
         "`pier commit --change`, `pier import --change` or `pier image bootstrap`, or load one "
@@ -37,41 +37,41 @@ async def build(call: Call) -> web.StreamResponse:
     )
 
 
-async def build_prune(call: Call) -> web.StreamResponse:
+async def build_prune(call: Call) -> StreamResponse:
     """There is no builder, so its cache is empty: that is an answer, not an error."""
     return call.json({"CachesDeleted": None, "SpaceReclaimed": 0})
 
 
-async def registry(call: Call) -> web.StreamResponse:
+async def registry(call: Call) -> StreamResponse:
     raise NotImplementedYet(
         "this pierd has no registry client yet: get images with `pier load`, `pier import` or "
         "`pier image bootstrap`"
     )
 
 
-async def attestations(call: Call) -> web.StreamResponse:
+async def attestations(call: Call) -> StreamResponse:
     """No image made or loaded here keeps attestations; an unknown image is still an error."""
     call.engine.images.resolve(call.name)
     return call.json([])
 
 
-async def session(call: Call) -> web.StreamResponse:
+async def session(call: Call) -> StreamResponse:
     raise NotImplementedYet(
         "BuildKit sessions are not implemented yet: `DOCKER_BUILDKIT=0` keeps clients from asking"
     )
 
 
-async def no_plugins(call: Call) -> web.StreamResponse:
+async def no_plugins(call: Call) -> StreamResponse:
     return call.json([])
 
 
-async def plugin(call: Call) -> web.StreamResponse:
+async def plugin(call: Call) -> StreamResponse:
     raise NotFound(f'plugin "{call.name}" not found')
 
 
-async def plugin_install(call: Call) -> web.StreamResponse:
+async def plugin_install(call: Call) -> StreamResponse:
     raise NotImplementedYet("managed plugins are not implemented yet")
 
 
-async def cluster_volume(call: Call) -> web.StreamResponse:
+async def cluster_volume(call: Call) -> StreamResponse:
     raise Unavailable("volume update only valid for cluster volumes, but swarm is unavailable")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from aiohttp import web
+from aiohttp.web_response import StreamResponse
 
 from pierhead.api import shape
 from pierhead.api.call import Call
@@ -17,7 +17,7 @@ _BLKIO = ("weight_device", "device_read_bps", "device_write_bps", "device_read_i
           "device_write_iops")  # fmt: skip
 
 
-async def list_containers(call: Call) -> web.StreamResponse:
+async def list_containers(call: Call) -> StreamResponse:
     body = await call.engine.containers.list_json(
         all=call.flag("all"),
         limit=call.integer("limit", 0) or 0,
@@ -29,12 +29,12 @@ async def list_containers(call: Call) -> web.StreamResponse:
     return call.raw_json(body)
 
 
-async def inspect(call: Call) -> web.StreamResponse:
+async def inspect(call: Call) -> StreamResponse:
     found = await call.engine.containers.inspect(call.name, size=call.flag("size"))
     return call.json(shape.container(found, call.api))
 
 
-async def start(call: Call) -> web.StreamResponse:
+async def start(call: Call) -> StreamResponse:
     length = call.request.content_length
     if (length or 0) > 7 or (length is None and call.request.can_read_body):
         raise InvalidParameter(
@@ -54,37 +54,37 @@ def _stop_options(call: Call) -> dict[str, object]:
     }
 
 
-async def stop(call: Call) -> web.StreamResponse:
+async def stop(call: Call) -> StreamResponse:
     await call.engine.containers.stop(call.name, **_stop_options(call))  # type: ignore[arg-type]
     return call.empty()
 
 
-async def restart(call: Call) -> web.StreamResponse:
+async def restart(call: Call) -> StreamResponse:
     await call.engine.containers.restart(call.name, **_stop_options(call))  # type: ignore[arg-type]
     return call.empty()
 
 
-async def kill(call: Call) -> web.StreamResponse:
+async def kill(call: Call) -> StreamResponse:
     await call.engine.containers.kill(call.name, call.text("signal") or None)
     return call.empty()
 
 
-async def pause(call: Call) -> web.StreamResponse:
+async def pause(call: Call) -> StreamResponse:
     await call.engine.containers.pause(call.name)
     return call.empty()
 
 
-async def unpause(call: Call) -> web.StreamResponse:
+async def unpause(call: Call) -> StreamResponse:
     await call.engine.containers.unpause(call.name)
     return call.empty()
 
 
-async def rename(call: Call) -> web.StreamResponse:
+async def rename(call: Call) -> StreamResponse:
     await call.engine.containers.rename(call.name, call.text("name"))
     return call.empty()
 
 
-async def update(call: Call) -> web.StreamResponse:
+async def update(call: Call) -> StreamResponse:
     """The body is a HostConfig in which only resources and the restart policy count."""
     body: HostConfig = call.body
     if call.api < 40:
@@ -97,7 +97,7 @@ async def update(call: Call) -> web.StreamResponse:
     return call.json({"Warnings": warnings or None})
 
 
-async def wait(call: Call) -> web.StreamResponse:
+async def wait(call: Call) -> StreamResponse:
     condition = (call.text("condition") if call.api >= 30 else "") or "not-running"
     if condition not in _CONDITIONS:
         raise InvalidParameter(f'invalid condition: "{condition}"')
@@ -117,29 +117,29 @@ async def wait(call: Call) -> web.StreamResponse:
     return response
 
 
-async def remove(call: Call) -> web.StreamResponse:
+async def remove(call: Call) -> StreamResponse:
     await call.engine.containers.remove(
         call.name, force=call.flag("force"), volumes=call.flag("v"), link=call.flag("link")
     )
     return call.empty()
 
 
-async def prune(call: Call) -> web.StreamResponse:
+async def prune(call: Call) -> StreamResponse:
     ids, size = await call.engine.containers.prune(call.filters())
     return await prune_reply(call, {"ContainersDeleted": ids or None, "SpaceReclaimed": size}, ids)
 
 
-async def top(call: Call) -> web.StreamResponse:
+async def top(call: Call) -> StreamResponse:
     return call.json(await call.engine.containers.top(call.name, call.text("ps_args")))
 
 
-async def resize(call: Call) -> web.StreamResponse:
+async def resize(call: Call) -> StreamResponse:
     height, width = call.dimension("h", "height"), call.dimension("w", "width")
     await call.engine.containers.resize(call.name, height, width)
     return call.empty(200)
 
 
-async def commit(call: Call) -> web.StreamResponse:
+async def commit(call: Call) -> StreamResponse:
     config: ContainerConfig = call.body
     image_id = await call.engine.containers.commit(
         call.text("container"),

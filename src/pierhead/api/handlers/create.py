@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiohttp import web
+from aiohttp.web_response import StreamResponse
 
 from pierhead.api import codec
 from pierhead.api.call import Call
@@ -24,7 +24,7 @@ from pierhead.errors import InvalidParameter
 _SYSCTLS = "com.docker.network.endpoint.sysctls"
 
 
-async def create(call: Call) -> web.StreamResponse:
+async def create(call: Call) -> StreamResponse:
     document = codec.parse(await call.read_json())
     config, host, networking = decode_create(document)
     warnings = adapt(config, host, networking, call.api)
@@ -46,8 +46,10 @@ def decode_create(document: dict[str, Any]) -> tuple[ContainerConfig, HostConfig
     host_part = _part(document, "HostConfig")
     network_part = _part(document, "NetworkingConfig")
     config = codec.convert(document, ContainerConfig)
-    host = codec.convert(host_part or {}, HostConfig, "HostConfig")
-    networking = codec.convert(network_part or {}, NetworkingConfig, "NetworkingConfig")
+    host = codec.convert({} if host_part is None else host_part, HostConfig, "HostConfig")
+    networking = codec.convert(
+        {} if network_part is None else network_part, NetworkingConfig, "NetworkingConfig"
+    )
     return config, host, networking
 
 

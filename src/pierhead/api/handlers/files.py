@@ -6,7 +6,7 @@ import base64
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api.call import Call, to_json
 from pierhead.errors import InvalidParameter
@@ -26,21 +26,21 @@ def _stat_header(stat: dict[str, Any]) -> dict[str, str]:
     return {STAT_HEADER: base64.b64encode(to_json(stat).encode()).decode()}
 
 
-async def stat(call: Call) -> web.StreamResponse:
+async def stat(call: Call) -> StreamResponse:
     path = _path(call)
     container = call.engine.containers.get(call.name)
     found = await call.engine.files.stat(container, path)
-    return web.Response(headers=_stat_header(found))
+    return Response(headers=_stat_header(found))
 
 
-async def get_archive(call: Call) -> web.StreamResponse:
+async def get_archive(call: Call) -> StreamResponse:
     path = _path(call)
     container = call.engine.containers.get(call.name)
     found, source = await call.engine.files.archive(container, path)
     return await call.stream_bytes(source, _TAR, _stat_header(found))
 
 
-async def put_archive(call: Call) -> web.StreamResponse:
+async def put_archive(call: Call) -> StreamResponse:
     path = _path(call)
     container = call.engine.containers.get(call.name)
     await call.engine.files.extract(
@@ -53,12 +53,12 @@ async def put_archive(call: Call) -> web.StreamResponse:
     return call.empty(200)
 
 
-async def export(call: Call) -> web.StreamResponse:
+async def export(call: Call) -> StreamResponse:
     container = call.engine.containers.get(call.name)
     source: AsyncIterator[bytes] = await call.engine.files.export(container)
     return await call.stream_bytes(source, "application/octet-stream")
 
 
-async def changes(call: Call) -> web.StreamResponse:
+async def changes(call: Call) -> StreamResponse:
     container = call.engine.containers.get(call.name)
     return call.json(await call.engine.files.changes(container) or None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp.web_response import StreamResponse
 
 from pierhead.api import shape
 from pierhead.api.call import Call
@@ -23,7 +23,7 @@ class BootstrapRequest(ApiStruct):
     tag: str = ""
 
 
-async def list_images(call: Call) -> web.StreamResponse:
+async def list_images(call: Call) -> StreamResponse:
     filters = call.filters()
     if call.api < 41 and call.text("filter") and "reference" not in filters:
         filters = Filters({**filters.as_dict(), "reference": [call.text("filter")]})
@@ -36,7 +36,7 @@ async def list_images(call: Call) -> web.StreamResponse:
     return call.json(shape.images(found, call.api))
 
 
-async def inspect(call: Call) -> web.StreamResponse:
+async def inspect(call: Call) -> StreamResponse:
     if call.api >= 49 and call.text("platform"):
         if call.flag("manifests"):
             raise InvalidParameter(
@@ -46,18 +46,18 @@ async def inspect(call: Call) -> web.StreamResponse:
     return call.json(shape.image(call.engine.images.inspect(call.name), call.api))
 
 
-async def history(call: Call) -> web.StreamResponse:
+async def history(call: Call) -> StreamResponse:
     if call.api >= 48 and call.text("platform"):
         call.engine.images.resolve(call.name, call.platform())
     return call.json(call.engine.images.history(call.name))
 
 
-async def tag(call: Call) -> web.StreamResponse:
+async def tag(call: Call) -> StreamResponse:
     call.engine.images.tag(call.name, call.text("repo"), call.text("tag"))
     return call.empty(201)
 
 
-async def remove(call: Call) -> web.StreamResponse:
+async def remove(call: Call) -> StreamResponse:
     if not call.name.strip():
         raise InvalidParameter("image name cannot be blank")
     removed = await call.engine.images.remove(
@@ -66,13 +66,13 @@ async def remove(call: Call) -> web.StreamResponse:
     return call.json(removed)
 
 
-async def prune(call: Call) -> web.StreamResponse:
+async def prune(call: Call) -> StreamResponse:
     report = await call.engine.images.prune(call.filters())
     deleted = [text for item in report.get("ImagesDeleted") or () for text in item.values() if text]
     return await prune_reply(call, report, deleted)
 
 
-async def create(call: Call) -> web.StreamResponse:
+async def create(call: Call) -> StreamResponse:
     """Pull (``fromImage``), which is for a later version, or import (``fromSrc``)."""
     if call.text("fromImage"):
         return await registry(call)
@@ -101,14 +101,14 @@ async def create(call: Call) -> web.StreamResponse:
     return call.json({"status": str(image_id)})
 
 
-async def load(call: Call) -> web.StreamResponse:
+async def load(call: Call) -> StreamResponse:
     _one_platform(call)
     return await call.stream_messages(
         call.engine.images.load(call.chunks(), quiet=call.flag("quiet", True))
     )
 
 
-async def save(call: Call) -> web.StreamResponse:
+async def save(call: Call) -> StreamResponse:
     """``GET /images/get?names=a&names=b`` and ``GET /images/{name}/get``."""
     _one_platform(call)
     names = [call.name] if call.name else call.texts("names")
@@ -117,7 +117,7 @@ async def save(call: Call) -> web.StreamResponse:
     return await call.stream_bytes(call.engine.images.save(names), "application/x-tar")
 
 
-async def bootstrap(call: Call) -> web.StreamResponse:
+async def bootstrap(call: Call) -> StreamResponse:
     """Parameters in the query or, for long lists, in the body."""
     body: BootstrapRequest = call.body
     spec = call.text("spec", body.spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp.web_response import StreamResponse
 
 from pierhead.api import shape
 from pierhead.api.call import Call
@@ -25,7 +25,7 @@ class DisconnectRequest(ApiStruct):
     force: bool = False
 
 
-async def list_networks(call: Call) -> web.StreamResponse:
+async def list_networks(call: Call) -> StreamResponse:
     networks = call.engine.networks
     found = networks.list(call.filters())
     if call.api < 28:
@@ -34,14 +34,14 @@ async def list_networks(call: Call) -> web.StreamResponse:
     return call.json([shape.network(item, call.api) for item in found])
 
 
-async def inspect(call: Call) -> web.StreamResponse:
+async def inspect(call: Call) -> StreamResponse:
     found = call.engine.networks.inspect(
         call.name, verbose=call.flag("verbose"), scope=call.text("scope")
     )
     return call.json(shape.network(found, call.api))
 
 
-async def create(call: Call) -> web.StreamResponse:
+async def create(call: Call) -> StreamResponse:
     body: NetworkCreate = call.body
     if call.api < 48:
         body.enable_ipv4 = None
@@ -49,7 +49,7 @@ async def create(call: Call) -> web.StreamResponse:
     return call.json({"Id": network_id, "Warning": warning}, 201)
 
 
-async def connect(call: Call) -> web.StreamResponse:
+async def connect(call: Call) -> StreamResponse:
     body: ConnectRequest = call.body
     if call.api < 54 and body.endpoint_config is not None:
         body.endpoint_config.mac_address = ""  # ignored until 1.54
@@ -57,17 +57,17 @@ async def connect(call: Call) -> web.StreamResponse:
     return call.empty(200)
 
 
-async def disconnect(call: Call) -> web.StreamResponse:
+async def disconnect(call: Call) -> StreamResponse:
     body: DisconnectRequest = call.body
     await call.engine.networks.disconnect(call.name, body.container, force=body.force)
     return call.empty(200)
 
 
-async def remove(call: Call) -> web.StreamResponse:
+async def remove(call: Call) -> StreamResponse:
     await call.engine.networks.remove(call.name)
     return call.empty()
 
 
-async def prune(call: Call) -> web.StreamResponse:
+async def prune(call: Call) -> StreamResponse:
     names = await call.engine.networks.prune(call.filters())
     return await prune_reply(call, {"NetworksDeleted": names or None}, names)

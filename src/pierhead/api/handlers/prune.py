@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from aiohttp import web
+from aiohttp.web_response import StreamResponse
 
 from pierhead.api.call import Call
 from pierhead.api.codec import encode
@@ -13,7 +13,7 @@ from pierhead.api.codec import encode
 
 async def prune_reply(
     call: Call, report: dict[str, Any], deleted: Sequence[str] | None
-) -> web.StreamResponse:
+) -> StreamResponse:
     """``report`` whole, or with ``stream=1`` a line for each id and the report as ``aux``."""
     if call.api < 56 or not call.flag("stream"):
         return call.json(report)

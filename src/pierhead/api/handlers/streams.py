@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 
-from aiohttp import WSMsgType, web
+from aiohttp.http_websocket import WSMsgType
+from aiohttp.web_response import StreamResponse
+from aiohttp.web_ws import WebSocketResponse
 
 from pierhead.api import shape
 from pierhead.api.call import Call
@@ -30,7 +32,7 @@ class ExecStart(ApiStruct):
     console_size: list[int] | None = None
 
 
-async def attach(call: Call) -> web.StreamResponse:
+async def attach(call: Call) -> StreamResponse:
     session = call.engine.containers.prepare_attach(
         call.name,
         stdin=call.flag("stdin"),
@@ -69,7 +71,7 @@ async def _run(session: object, what: str, name: str) -> None:
 class WebSocketIO:
     """``ClientIO`` on a websocket: never framed, the client can't tell the streams apart."""
 
-    def __init__(self, socket: web.WebSocketResponse, *, binary: bool) -> None:
+    def __init__(self, socket: WebSocketResponse, *, binary: bool) -> None:
         self._socket = socket
         self._binary = binary
         self._gone = asyncio.Event()
@@ -97,7 +99,7 @@ class WebSocketIO:
         await self._gone.wait()
 
 
-async def attach_websocket(call: Call) -> web.StreamResponse:
+async def attach_websocket(call: Call) -> StreamResponse:
     everything = call.api < 42  # older versions didn't look at the parameters
     session = call.engine.containers.prepare_attach(
         call.name,
@@ -108,7 +110,8 @@ async def attach_websocket(call: Call) -> web.StreamResponse:
         logs=call.flag("logs"),
         detach_keys=call.text("detachKeys") or None,
     )
-    socket = web.WebSocketResponse(headers=dict(call.headers))
+    socket = WebSocketResponse()
+    socket.headers.update(call.headers)
     try:
         if not socket.can_prepare(call.request):
             raise InvalidParameter("not a websocket handshake: use /containers/{id}/attach instead")
@@ -125,7 +128,7 @@ async def attach_websocket(call: Call) -> web.StreamResponse:
     return socket
 
 
-async def logs(call: Call) -> web.StreamResponse:
+async def logs(call: Call) -> StreamResponse:
     stdout, stderr = call.flag("stdout"), call.flag("stderr")
     if not stdout and not stderr:
         raise InvalidParameter(
@@ -153,7 +156,7 @@ async def logs(call: Call) -> web.StreamResponse:
     return response
 
 
-async def stats(call: Call) -> web.StreamResponse:
+async def stats(call: Call) -> StreamResponse:
     stream = call.flag("stream", True)
     source = call.engine.containers.stats(
         call.name, stream=stream, one_shot=call.api >= 41 and call.flag("one-shot")
@@ -166,7 +169,7 @@ async def stats(call: Call) -> web.StreamResponse:
     return response
 
 
-async def exec_create(call: Call) -> web.StreamResponse:
+async def exec_create(call: Call) -> StreamResponse:
     body: ExecConfig = call.body
     if not body.cmd:
         raise InvalidParameter("No exec command specified")
@@ -176,7 +179,7 @@ async def exec_create(call: Call) -> web.StreamResponse:
     return call.json({"Id": exec_id}, 201)
 
 
-async def exec_start(call: Call) -> web.StreamResponse:
+async def exec_start(call: Call) -> StreamResponse:
     body: ExecStart = call.body
     size: tuple[int, int] | None = None
     if body.console_size is not None and body.tty and call.api >= 42:
@@ -199,11 +202,11 @@ async def exec_start(call: Call) -> web.StreamResponse:
     return Hijacked()
 
 
-async def exec_inspect(call: Call) -> web.StreamResponse:
+async def exec_inspect(call: Call) -> StreamResponse:
     return call.json(call.engine.containers.exec_inspect(call.name))
 
 
-async def exec_resize(call: Call) -> web.StreamResponse:
+async def exec_resize(call: Call) -> StreamResponse:
     height, width = call.dimension("h", "height"), call.dimension("w", "width")
     await call.engine.containers.exec_resize(call.name, height, width)
     return call.empty(200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from aiohttp import web
+from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api import shape
 from pierhead.api.call import Call
@@ -33,22 +33,20 @@ class AuthRequest(ApiStruct):
     identitytoken: str = msgspec.field(default="", name="identitytoken")
 
 
-async def ping(call: Call) -> web.StreamResponse:
+async def ping(call: Call) -> StreamResponse:
     body = b"" if call.request.method == "HEAD" else b"OK"
-    return web.Response(
-        body=body, content_type="text/plain", charset="utf-8", headers=_PING_HEADERS
-    )
+    return Response(body=body, content_type="text/plain", charset="utf-8", headers=_PING_HEADERS)
 
 
-async def version(call: Call) -> web.StreamResponse:
+async def version(call: Call) -> StreamResponse:
     return call.json(call.engine.system.version())
 
 
-async def info(call: Call) -> web.StreamResponse:
+async def info(call: Call) -> StreamResponse:
     return call.json(shape.info(call.engine.system.info(), call.api))
 
 
-async def disk_usage(call: Call) -> web.StreamResponse:
+async def disk_usage(call: Call) -> StreamResponse:
     kinds = set(_DF_KINDS)
     if call.api >= 42 and call.given("type"):
         kinds = set(call.texts("type"))
@@ -58,7 +56,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     return call.json(shape.disk_usage(usage, call.api, call.flag("verbose")))
 
 
-async def auth(call: Call) -> web.StreamResponse:
+async def auth(call: Call) -> StreamResponse:
     # There is no registry client yet, so no password can be checked: don't say "succeeded".
     server = call.body.serveraddress or "https://index.docker.io/v1/"
     raise NotImplementedYet(
@@ -76,7 +74,7 @@ def negotiate(accept: str, default: str) -> str:
     return default
 
 
-async def events(call: Call) -> web.StreamResponse:
+async def events(call: Call) -> StreamResponse:
     since, until = call.time_ns("since"), call.time_ns("until")
     if until and until < since:
         raise InvalidParameter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp.web_response import StreamResponse
 
 from pierhead.api.call import Call
 from pierhead.api.handlers.prune import prune_reply
@@ -21,11 +21,11 @@ class VolumeCreate(ApiStruct):
     cluster_volume_spec: dict[str, object] | None = None
 
 
-async def list_volumes(call: Call) -> web.StreamResponse:
+async def list_volumes(call: Call) -> StreamResponse:
     return call.json({"Volumes": call.engine.volumes.list(call.filters()), "Warnings": None})
 
 
-async def create(call: Call) -> web.StreamResponse:
+async def create(call: Call) -> StreamResponse:
     body: VolumeCreate = call.body
     if body.cluster_volume_spec is not None and call.api >= 42:
         raise Unavailable("This node is not a swarm manager: it has no cluster volumes.")
@@ -35,16 +35,16 @@ async def create(call: Call) -> web.StreamResponse:
     return call.json(made, 201)
 
 
-async def inspect(call: Call) -> web.StreamResponse:
+async def inspect(call: Call) -> StreamResponse:
     return call.json(call.engine.volumes.inspect(call.name))
 
 
-async def remove(call: Call) -> web.StreamResponse:
+async def remove(call: Call) -> StreamResponse:
     await call.engine.volumes.remove(call.name, force=call.flag("force"))
     return call.empty()
 
 
-async def prune(call: Call) -> web.StreamResponse:
+async def prune(call: Call) -> StreamResponse:
     filters = call.filters()
     if call.api < 42:
         # Named ones went too, until 1.42.
