@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
 from pierhead import tasks
@@ -115,7 +115,9 @@ async def _cancel(task: asyncio.Task[T]) -> None:
             await task
 
 
-async def out_of_pipe(produce: Callable[[int], Awaitable[object]]) -> AsyncIterator[bytes]:
+async def out_of_pipe(
+    produce: Callable[[int], Awaitable[object]],
+) -> AsyncGenerator[bytes, None]:
     """The bytes that ``produce(write_fd)`` writes; its error is raised at the end."""
     read_fd, write_fd = make_pipe()
     os.set_blocking(read_fd, False)

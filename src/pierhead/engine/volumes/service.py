@@ -341,6 +341,22 @@ class VolumeService:
                 )
         return parents_first(result)
 
+    def view(self, mounts: Iterable[MountRecord]) -> Objects:
+        """The mounts of a stopped container for ``files_worker.enter``, parents first.
+
+        What has no content while it is stopped (tmpfs) or is gone is left out.
+        """
+        return [
+            {
+                "source": self._source(record),
+                "target": record.point.destination,
+                "read_only": not record.point.rw,
+                "recursive": record.point.type == "bind",
+            }
+            for record in sorted(mounts, key=lambda one: one.point.destination.count("/"))
+            if record.point.type != "tmpfs" and os.path.exists(record.point.source)
+        ]
+
     def _source(self, record: MountRecord) -> str:
         """The host's path behind a mount, inside a volume for a subpath."""
         options = record.spec.volume_options if record.spec else None
