@@ -57,15 +57,16 @@ def effective(
 ) -> list[str]:
     """The capabilities of a container (Docker's ``TweakCapabilities``).
 
-    ``available``: what this host's bounding set allows (``linux.capabilities``); those
-    missing are left out of ALL and of a privileged container's set.
+    ``available``: what we may give (``linux.limits.capabilities``); the others are left out.
     """
     adds = normalize(add, field="CapAdd")
     drops = normalize(drop, field="CapDrop")
-    everything = [name for name in ALL if available is None or name in set(available)]
+    givable = set(ALL if available is None else available)
+    everything = [name for name in ALL if name in givable]
     if privileged:
         return everything
     if "ALL" in adds:
         return [name for name in everything if name not in drops]
     base = [] if "ALL" in drops else [name for name in DEFAULT if name not in drops]
-    return base + [name for name in adds if name not in base]
+    result = dict.fromkeys([*base, *adds])
+    return [name for name in result if name in givable]

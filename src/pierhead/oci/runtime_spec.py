@@ -151,7 +151,7 @@ class SpecInputs:
     uts: Namespace = NEW
     cgroup: Namespace = NEW
     privileged: bool = False
-    seccomp: dict[str, Any] | None = None  # ``linux.seccomp``; None: unconfined
+    seccomp: dict[str, Any] | None = None  # ``linux.seccomp``; None: unconfined (privileged!)
     seccomp_bpf: str | None = None  # its compiled form, base64
 
     # limits
@@ -344,7 +344,7 @@ def _linux(inputs: SpecInputs) -> dict[str, Any]:
         ]
     if sysctls := _sysctls(inputs):
         linux["sysctl"] = sysctls
-    if inputs.seccomp is not None and not inputs.privileged:
+    if inputs.seccomp is not None:
         linux["seccomp"] = inputs.seccomp
     if propagation := _rootfs_propagation(inputs.mounts):
         linux["rootfsPropagation"] = propagation

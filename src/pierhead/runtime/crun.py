@@ -41,8 +41,8 @@ def clean_message(text: str) -> str:
 
 
 def _is_running(status: dict[str, Any]) -> bool:
-    pid = int(status.get("pid", 0))
-    return pid > 0 and process.process_start_ticks(pid) == status.get("process-start-time")
+    ticks = process.process_start_ticks(int(status.get("pid", 0)))
+    return ticks is not None and ticks == status.get("process-start-time")
 
 
 class Runtime:
