@@ -124,7 +124,7 @@ def api_timestamp(text: str) -> str:
     try:
         seconds, nanoseconds = _calendar(text)
     except (ValueError, IndexError):
-        raise ValueError(f'parsing time "{text}": write YYYY-MM-DDTHH:MM:SSZ') from None
+        raise ValueError(f'parsing time "{text}": write YYYY-MM-DD[THH:MM[:SS][Z]]') from None
     return f"{seconds}.{nanoseconds:09d}"
 
 

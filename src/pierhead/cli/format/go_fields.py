@@ -125,7 +125,7 @@ FIELDS: dict[str, str] = {
     "system.RuntimeWithStatus": "Runtime!:system.Runtime Status=status?:map[string]string",
     "swarm.Info": (
         "NodeID:string NodeAddr:string LocalNodeState:string ControlAvailable:bool "
-        "Error:string RemoteManagers:any Nodes?:int Managers?:int Cluster?:any "
+        "Error:string RemoteManagers:[]any Nodes?:int Managers?:int Cluster?:any "
         "Warnings?:[]string"
     ),
     "system.Commit": "ID:string Expected?:string",

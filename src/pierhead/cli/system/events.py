@@ -53,7 +53,7 @@ def _time(options: Options, flag: str) -> str | None:
     try:
         return api_timestamp(text) if text else None
     except ValueError as error:
-        raise CliError(f"invalid value for {flag!r}: {error}") from error
+        raise CliError(str(error)) from error
 
 
 def events(cli: Cli, options: Options, args: list[str]) -> None:

@@ -22,6 +22,30 @@ if TYPE_CHECKING:
     from pierhead.cli.main import Cli
 
 
+def _containers(cli: Cli, filters: Filters, everything: bool) -> tuple[int, str]:
+    return prune_containers(cli, filters)
+
+
+def _networks(cli: Cli, filters: Filters, everything: bool) -> tuple[int, str]:
+    return prune_networks(cli, filters)
+
+
+def _volumes(cli: Cli, filters: Filters, everything: bool) -> tuple[int, str]:
+    return prune_volumes(cli, filters)
+
+
+def _images(cli: Cli, filters: Filters, everything: bool) -> tuple[int, str]:
+    return prune_images(cli, filters, everything=everything)
+
+
+_STEPS = {
+    "containers": _containers,
+    "networks": _networks,
+    "volumes": _volumes,
+    "images": _images,
+}
+
+
 def question(filters: Filters, *, everything: bool, volumes: bool) -> str:
     """What will go, for the person to decide."""
     things = ["all stopped containers", "all networks not used by at least one container"]
@@ -57,12 +81,10 @@ def prune(cli: Cli, options: Options, args: list[str]) -> None:
         if not confirm(cli, question(shown, everything=everything, volumes=volumes)):
             return
     total = 0
-    steps = [lambda: prune_containers(cli, filters), lambda: prune_networks(cli, filters)]
-    if volumes:
-        steps.append(lambda: prune_volumes(cli, filters))
-    steps.append(lambda: prune_images(cli, filters, everything=everything))
-    for step in steps:
-        reclaimed, output = step()
+    for step in ("containers", "networks", "volumes", "images"):
+        if step == "volumes" and not volumes:
+            continue
+        reclaimed, output = _STEPS[step](cli, filters, everything)
         total += reclaimed
         if output:
             cli.out(output + "\n")

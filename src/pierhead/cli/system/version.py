@@ -106,10 +106,10 @@ def _data(client: dict[str, str], server: dict[str, Any] | None) -> GoStruct:
 
     platform = GoStruct("system.platformInfo", {"Name": PLATFORM}, pointer=True)
     fields: dict[str, Any] = {"Platform": platform, **client}
-    there = NilPointer("types.Version")
+    there: GoStruct | NilPointer = NilPointer("types.Version")
     if server is not None:
-        there = typed(server, "version")
-        there.pointer = True
+        there = engine = typed(server, "version")
+        engine.pointer = True
     return GoStruct(
         "system.versionInfo",
         {
