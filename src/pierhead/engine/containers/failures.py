@@ -61,6 +61,9 @@ def explain(message: str, argv0: str) -> tuple[str, int, bool]:
     about_exec = "exec" in lower
     if about_exec and "is a directory" in lower:
         return f'exec: "{argv0}": is a directory', NOT_EXECUTABLE, True
+    if "open executable" in lower and "operation not permitted" in lower:
+        # crun's word for anything that is not a regular file
+        return f'exec: "{argv0}": is a directory', NOT_EXECUTABLE, True
     if about_exec and "permission denied" in lower:
         return f'exec: "{argv0}": permission denied', NOT_EXECUTABLE, True
     if "exec format error" in lower:

@@ -111,7 +111,8 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
             log_path=log_path,
             terminal=record.config.tty,
             stdin=record.config.open_stdin,
-            leave_stdin_open=record.config.open_stdin and not record.config.stdin_once,
+            # A terminal stays whole when its one client leaves, as in Docker.
+            leave_stdin_open=record.config.tty or not record.config.stdin_once,
             log_size_max_bytes=options.max_size_bytes if log_path else 0,
         )
     finally:
