@@ -313,7 +313,8 @@ class Loader:
             outcome = work.result()
             if isinstance(outcome, Exception):
                 raise outcome
-            yield message(total)
+            if shown != total:
+                yield message(total)
         finally:
             if not work.done():
                 work.cancel()
