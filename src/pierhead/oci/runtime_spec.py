@@ -200,9 +200,13 @@ def build_spec(inputs: SpecInputs) -> dict[str, Any]:
 
 def build_process(inputs: SpecInputs) -> dict[str, Any]:
     """The process object alone, as exec takes it too (``SpecInputs`` of the exec)."""
-    user: dict[str, Any] = {"uid": inputs.user.uid, "gid": inputs.user.gid}
-    if inputs.user.additional_gids:
-        user["additionalGids"] = list(inputs.user.additional_gids)
+    # the own group among the supplementary ones, or dropping it would win rights (CVE-2022-36109)
+    groups = dict.fromkeys([inputs.user.gid, *inputs.user.additional_gids])
+    user = {
+        "uid": inputs.user.uid,
+        "gid": inputs.user.gid,
+        "additionalGids": list(groups),
+    }
     args = list(inputs.args)
     if inputs.init_binary is not None:
         args = [INIT_PATH_IN_CONTAINER, "--", *args]

@@ -53,7 +53,7 @@ def test_the_default_is_docker_s() -> None:
 
 def test_a_user_holds_no_capabilities_but_may_regain_them() -> None:
     process = rs.build_process(inputs(user=rs.User(uid=1000, gid=50, additional_gids=[4, 5])))
-    assert process["user"] == {"uid": 1000, "gid": 50, "additionalGids": [4, 5]}
+    assert process["user"] == {"uid": 1000, "gid": 50, "additionalGids": [50, 4, 5]}
     assert process["capabilities"]["effective"] == []
     assert process["capabilities"]["bounding"] == list(capabilities.DEFAULT)
 
