@@ -132,8 +132,6 @@ async def exec_create(ctx: Context, container: Container, config: ExecConfig) ->
     parse_keys(config.detach_keys)
     if config.working_dir:
         config.working_dir = clean_working_dir(config.working_dir)
-    if config.user:
-        _user(ctx, container, config.user)
     instance = Exec(secrets.token_hex(32), container, config)
     ctx.execs.add(instance)
     emit(ctx, container, f"exec_create: {instance.command}", execID=instance.id)

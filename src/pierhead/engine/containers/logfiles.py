@@ -9,7 +9,10 @@
 conmon itself starts a new file when the size is reached (``--log-size-max``: it renames an
 empty file over ``container.log``), so the disk is bounded even while pierd is away. The
 hard link keeps the old content; we see the rename (inotify), shift the numbers and link
-anew. Nothing polls, and nothing wakes up for ordinary output.
+anew. Nothing polls, and nothing wakes up for ordinary output. Should conmon fill a whole
+file before we have linked it, that one is lost; then the older ones are dropped as well,
+so that a log never has a hole. Sizes below ``MIN_FILE_BYTES``, which invite that, are
+rounded up.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from pierhead.linux.inotify import IN_MOVED_TO, Inotify
 log = logging.getLogger(__name__)
 
 NAME: Final = "container.log"
+MIN_FILE_BYTES: Final = 1 << 20
 
 
 def options_of(container: Container) -> LogOptions:
@@ -58,8 +62,8 @@ def watch_log(ctx: Context, container: Container, directory: Path, max_files: in
         return
 
     def renamed(_mask: int, name: str) -> None:
-        if name == NAME:
-            hold(directory, max_files)
+        if name == NAME and not hold(directory, max_files):
+            drop_older(directory)  # two renames, one new file: one in between is lost
 
     try:
         container.log_watch = inotify(ctx).watch(directory, IN_MOVED_TO, renamed)
@@ -81,16 +85,30 @@ def inotify(ctx: Context) -> Inotify:
     return ctx.inotify
 
 
-def hold(directory: Path, max_files: int) -> None:
-    """If ``container.log`` is a new file, shift the held one away; link the new one. Idempotent."""
+def file_limit_bytes(options: LogOptions) -> int:
+    """What conmon is told; 0 for no limit."""
+    return max(options.max_size_bytes, MIN_FILE_BYTES) if options.max_size_bytes > 0 else 0
+
+
+def drop_older(directory: Path) -> None:
+    """Delete every file but the current one."""
+    for path in chain(directory)[:-1]:
+        path.unlink(missing_ok=True)
+
+
+def hold(directory: Path, max_files: int) -> bool:
+    """If ``container.log`` is a new file, shift the held one away and link the new one.
+
+    Idempotent; returns whether there was a new file.
+    """
     current, held = directory / NAME, directory / f"{NAME}.held"
     try:
         current_inode = current.stat().st_ino
     except FileNotFoundError:
-        return
+        return False
     try:
         if held.stat().st_ino == current_inode:
-            return
+            return False
     except FileNotFoundError:
         pass
     else:
@@ -104,6 +122,7 @@ def hold(directory: Path, max_files: int) -> None:
             os.replace(held, directory / f"{NAME}.1")
     with suppress(FileExistsError, FileNotFoundError):
         os.link(current, held)
+    return True
 
 
 def chain(directory: Path) -> list[Path]:

@@ -21,8 +21,7 @@ from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.events import emit
 from pierhead.engine.containers.failures import UNKNOWN, start_failure
-from pierhead.engine.containers.logfiles import prepare_log
-from pierhead.engine.containers.logoptions import parse_log_options
+from pierhead.engine.containers.logfiles import file_limit_bytes, options_of, prepare_log
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.specinputs import build_inputs, user_of
 from pierhead.engine.networks.model import Sandbox, SandboxRequest
@@ -102,9 +101,6 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
         if record.host_config.ipc_mode == "none":
             spec["mounts"] = [m for m in spec["mounts"] if m["destination"] != "/dev/shm"]
         (bundle / "config.json").write_bytes(_encode(spec))
-        options = parse_log_options(
-            record.host_config.log_config.type, record.host_config.log_config.config
-        )
         started = await ctx.conmon.create(
             id=container_id,
             bundle=bundle,
@@ -113,7 +109,7 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
             stdin=record.config.open_stdin,
             # A terminal stays whole when its one client leaves, as in Docker.
             leave_stdin_open=record.config.tty or not record.config.stdin_once,
-            log_size_max_bytes=options.max_size_bytes if log_path else 0,
+            log_size_max_bytes=file_limit_bytes(options_of(container)),
         )
     finally:
         sandbox.release()  # the created process holds the namespace from here on
