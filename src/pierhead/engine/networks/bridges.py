@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from pierhead.engine.networks.model import (
     OPTION_MASQUERADE,
     NetworkRecord,
 )
+from pierhead.engine.networks.ports import ContainerPort, Published
 from pierhead.engine.networks.validate import boolean
 from pierhead.engine.settings import Settings
 from pierhead.errors import Internal, Unavailable
@@ -174,6 +175,19 @@ class Bridges:
                 self._run(firewall.remove_ports(self.table, [mapping]))
             except Internal as error:
                 log.warning("a published port had no rule any more", extra={"error": str(error)})
+
+    def redirect_dns(self, address: IPv4Address, udp_port: int, tcp_port: int) -> None:
+        """Lead port 53 of a bridge's address to where our DNS server could listen.
+
+        The elements go with the table, which is made anew at the next start.
+        """
+        mappings = [
+            firewall.Mapping(Published(ContainerPort(port, protocol), address, 53), address)
+            for protocol, port in (("udp", udp_port), ("tcp", tcp_port))
+        ]
+        with suppress(Internal):  # there from before a restart of the server
+            self._run(firewall.remove_ports(self.table, mappings))
+        self._run(firewall.add_ports(self.table, mappings))
 
     def pass_neighbours(self, records: Iterable[NetworkRecord], *, force: bool = False) -> None:
         """See that other people's FORWARD chains let these networks through (and no others)."""

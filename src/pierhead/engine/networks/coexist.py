@@ -13,9 +13,10 @@ kernel has that table.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,8 +49,8 @@ class Neighbours:
         if not force and now - self._checked_s < _RECHECK_S:
             return
         self._checked_s = now
-        chains = {name: self._chain(name) for name in ("FORWARD", "DOCKER-USER")}
-        commands = plan(chains["FORWARD"], chains["DOCKER-USER"], bridges, self._mark)
+        chains = {name: self._chain(name) for name in ("FORWARD", "DOCKER-USER", "INPUT")}
+        commands = plan(chains, bridges, self._mark)
         if not commands:
             return
         log.info("changing the host's FORWARD rules", extra={"commands": commands})
@@ -85,38 +86,47 @@ class Neighbours:
                 )
 
 
-def plan(
-    forward: list[dict[str, Any]] | None,
-    docker_user: list[dict[str, Any]] | None,
-    bridges: Iterable[str],
-    mark: str,
-) -> list[str]:
-    """Commands for ``Nft.run``; the chains are libnftables-json(5) or None when absent."""
-    if forward is None:
-        return []
-    drops = any(item.get("chain", {}).get("policy") == "drop" for item in forward)
-    wanted = {_comment(mark, bridge): bridge for bridge in bridges} if drops else {}
-    target = "FORWARD" if docker_user is None else "DOCKER-USER"
+Chains = Mapping[str, list[dict[str, Any]] | None]
+
+
+def plan(chains: Chains, bridges: Iterable[str], mark: str) -> list[str]:
+    """Commands for ``Nft.run``; the chains are libnftables-json(5) or None when absent.
+
+    Where INPUT drops too, containers are let through to our DNS server on the bridge.
+    """
+    wanted: dict[tuple[str, str], str] = {}
+    forward = "FORWARD" if chains.get("DOCKER-USER") is None else "DOCKER-USER"
+    for bridge in bridges:
+        rules: list[tuple[str, str, str]] = []
+        if _drops(chains.get("FORWARD")):
+            rules += [
+                (forward, "in", f'iifname "{bridge}"'),
+                (forward, "out", f'oifname "{bridge}"'),
+            ]
+        if _drops(chains.get("INPUT")):
+            rules += [
+                ("INPUT", protocol, f'iifname "{bridge}" {protocol} dport 53')
+                for protocol in ("udp", "tcp")
+            ]
+        for chain, what, match in rules:
+            wanted[chain, f"{_comment(mark, bridge)}:{what}"] = match
     commands: list[str] = []
-    present: dict[str, int] = {}
-    for item in [*forward, *(docker_user or ())]:
+    for item in itertools.chain.from_iterable(chain or () for chain in chains.values()):
         rule = item.get("rule", {})
         comment = str(rule.get("comment", ""))
         if not comment.startswith(mark + ":"):
             continue
-        if comment in wanted and rule["chain"] == target:
-            present[comment] = present.get(comment, 0) + 1
-        else:
+        if wanted.pop((rule["chain"], comment), None) is None:
             commands.append(f"delete rule ip filter {rule['chain']} handle {rule['handle']}")
-    for comment, bridge in wanted.items():
-        if present.get(comment, 0) >= 2:
-            continue
-        for side in ("iifname", "oifname"):
-            commands.append(
-                f'insert rule ip filter {target} {side} "{bridge}" counter accept '
-                f'comment "{comment}"'
-            )
+    commands += [
+        f'insert rule ip filter {chain} {match} counter accept comment "{comment}"'
+        for (chain, comment), match in wanted.items()
+    ]
     return commands
+
+
+def _drops(chain: list[dict[str, Any]] | None) -> bool:
+    return any(item.get("chain", {}).get("policy") == "drop" for item in chain or ())
 
 
 def plan_legacy(listing: str, bridges: Iterable[str], mark: str) -> list[list[str]]:

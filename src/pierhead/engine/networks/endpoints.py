@@ -56,6 +56,8 @@ class Attached:
     published_to: IPv4Address | None = None
     links: list[str] = field(default_factory=list)
     nameservers: list[str] = field(default_factory=list)  # --dns: where our DNS server forwards
+    search: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
     hosts: HostsFile = field(default_factory=HostsFile)
 
     def gateway(self) -> Endpoint | None:
@@ -128,20 +130,31 @@ class Endpoints:
     def drop_pool(self, network: NetworkRecord) -> None:
         self._pools.pop(network.id, None)
 
-    def lookup(self, network_id: str, asker: IPv4Address, name: str) -> list[IPv4Address]:
-        """Addresses of the members called ``name``, as ``asker``'s links and the names say.
+    def at(self, network_id: str, address: IPv4Address) -> Endpoint | None:
+        """The endpoint that has ``address`` in a network."""
+        for endpoint in self.of(network_id):
+            if endpoint.address == address:
+                return endpoint
+        return None
 
-        An empty list: nobody here is called that.
+    def lookup(self, asker: Endpoint, name: str) -> list[IPv4Address] | None:
+        """Addresses of whoever ``asker``'s container may call ``name``; None for nobody.
+
+        Looked for in all its user-defined networks, as ``name`` and as ``name.<network>``;
+        ``--link`` gives further names to this one container.
         """
-        name = name.lower()
-        members = self.of(network_id)
-        for member in members:
-            if member.address == asker:
-                name = _through_links(member.settings.links or (), name)
-                break
-        return sorted(
-            member.address for member in members if member.address and name in member.names()
-        )
+        attached = self._attached.get(asker.container_id)
+        places = list(attached.endpoints.values()) if attached else [asker]
+        found: set[IPv4Address] = set()
+        for place in places:
+            if place.network.driver != BRIDGE or place.network.is_default_bridge:
+                continue
+            wanted = _through_links(place.settings.links or (), name)
+            wanted = wanted.removesuffix("." + place.network.name.lower())
+            for member in self.of(place.network.id):
+                if member.address and wanted in member.names():
+                    found.add(member.address)
+        return sorted(found) or None
 
 
 def _through_links(links: Iterable[str], name: str) -> str:

@@ -24,6 +24,7 @@ from pierhead.engine.networks.bridges import (
     add_interfaces,
     prepare_namespace,
 )
+from pierhead.engine.networks.dns import Asker, DnsServers
 from pierhead.engine.networks.endpoints import Attached, Endpoint, Endpoints
 from pierhead.engine.networks.ipam import mac_for
 from pierhead.engine.networks.model import (
@@ -63,20 +64,19 @@ class Sandboxes:
         registry: NetworkRegistry,
         bridges: Bridges,
         directory: Callable[[], ContainerDirectory],
-        dns_server: Callable[[NetworkRecord], str],
     ) -> None:
-        """``directory()`` finds containers; ``dns_server(network)`` is the address of our
-        DNS server there or ``""``."""
+        """``directory()`` finds containers."""
         self._settings = settings
         self._events = events
         self._registry = registry
         self._bridges = bridges
         self._directory = directory
-        self._dns_server = dns_server
         self.endpoints = Endpoints()
+        self.dns = DnsServers(self, bridges.redirect_dns)
         self._ports = PortAllocator()
 
     def close(self) -> None:
+        self.dns.close()
         self._ports.close()
 
     # -- start ------------------------------------------------------------------------
@@ -92,6 +92,7 @@ class Sandboxes:
         try:
             interfaces = self._take(attached, request)
             self._write_files(attached, request)
+            await self._write_resolv_conf(attached)
             if request.mode != HOST:
                 await self._make_namespace(sandbox, interfaces)
             self._publish(attached)
@@ -118,7 +119,9 @@ class Sandboxes:
             directory=request.directory,
             mode=request.mode,
             links=request.links,
-            nameservers=request.dns or self._settings.dns,
+            nameservers=list(request.dns or self._settings.dns),
+            search=list(request.dns_search or self._settings.dns_search),
+            options=list(request.dns_options or self._settings.dns_options),
         )
         if request.mode not in (HOST, NONE):
             attached.wishes = parse_bindings(
@@ -286,6 +289,7 @@ class Sandboxes:
             raise
         self._move_ports(attached, before)
         self._rewrite_hosts(attached)
+        await self._write_resolv_conf(attached)
         self._tell("connect", endpoint)
         return endpoint.settings
 
@@ -329,6 +333,7 @@ class Sandboxes:
         self._free(endpoint)
         self._move_ports(attached, before)
         self._rewrite_hosts(attached)
+        await self._write_resolv_conf(attached)
         self._tell("disconnect", endpoint)
 
     async def _reroute(
@@ -397,25 +402,49 @@ class Sandboxes:
         attached.hosts.extra = names.parse_extra_hosts(request.extra_hosts, gateway[0])
         sandbox_files.write(sandbox_files.hostname_path(request.directory), f"{request.hostname}\n")
         self._rewrite_hosts(attached)
-        own = next(
-            (
-                server
-                for endpoint in attached.endpoints.values()
-                if endpoint.address and (server := self._dns_server(endpoint.network))
-            ),
-            "",
-        )
+
+    async def _write_resolv_conf(self, attached: Attached) -> None:
+        """Our own DNS server in user-defined networks, the given or the host's resolvers else."""
+        own = ""
+        for endpoint in attached.endpoints.values():
+            network = endpoint.network
+            if network.driver == BRIDGE and not network.is_default_bridge:
+                own = await self.dns.ensure(network)
+                break
         sandbox_files.write(
-            sandbox_files.resolv_conf_path(request.directory),
+            sandbox_files.resolv_conf_path(attached.directory),
             names.container_resolv_conf(
                 sandbox_files.host_resolv_conf(),
-                nameservers=request.dns or self._settings.dns,
-                search=request.dns_search or self._settings.dns_search,
-                options=request.dns_options or self._settings.dns_options,
+                nameservers=attached.nameservers,
+                search=attached.search,
+                options=attached.options,
                 own_server=own,
-                keep_loopback=request.mode == HOST,
+                keep_loopback=attached.mode == HOST,
             ),
         )
+
+    def asker(self, network: NetworkRecord, address: IPv4Address) -> Asker | None:
+        """See ``dns.Directory``. The host itself, which has the gateway's address, may ask too."""
+        endpoint = self.endpoints.at(network.id, address)
+        if endpoint is None:
+            if address != network.gateway.ip:
+                return None
+            endpoint = Endpoint(
+                network=network, container_id="", container_name="", settings=EndpointSettings()
+            )
+        attached = self.endpoints.get(endpoint.container_id)
+        upstreams: list[str] = []
+        if attached is not None and attached.gateway() is not None:
+            upstreams = attached.nameservers or list(sandbox_files.host_resolv_conf().nameservers)
+
+        def reverse(wanted: IPv4Address) -> str | None:
+            for place in attached.endpoints.values() if attached else [endpoint]:
+                member = self.endpoints.at(place.network.id, wanted)
+                if member is not None:
+                    return f"{member.container_name}.{place.network.name}"
+            return None
+
+        return Asker(lambda name: self.endpoints.lookup(endpoint, name), reverse, upstreams)
 
     def _rewrite_hosts(self, attached: Attached) -> None:
         path = sandbox_files.hosts_path(attached.directory)
@@ -463,6 +492,14 @@ class Sandboxes:
                     self._rewrite_hosts(other)
 
     # -- recovery ---------------------------------------------------------------------
+
+    async def serve_dns(self) -> None:
+        """After recovery: containers that run already have their resolv.conf."""
+        for attached in self.endpoints:
+            for endpoint in attached.endpoints.values():
+                network = endpoint.network
+                if network.driver == BRIDGE and not network.is_default_bridge:
+                    await self.dns.ensure(network)
 
     def restore(self, container: ContainerLike, directory: Path) -> None:
         """Remember what a container that runs was given before pierd restarted."""

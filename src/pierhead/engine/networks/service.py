@@ -76,16 +76,12 @@ class NetworkService:
             registry=self._registry,
             bridges=self._bridges,
             directory=self._directory,
-            dns_server=self._dns_server,
         )
 
     def _directory(self) -> ContainerDirectory:
         if self.containers is None:
             raise Internal("the network room was not wired to the containers")
         return self.containers
-
-    def _dns_server(self, record: NetworkRecord) -> str:
-        return ""
 
     # -- life of the service ------------------------------------------------------------
 
@@ -110,6 +106,7 @@ class NetworkService:
             self._of_bridges(),
             [mapping for one in self._sandboxes.endpoints for mapping in one.mappings()],
         )
+        await self._sandboxes.serve_dns()
         await self._pass_neighbours(self._of_bridges())
 
     async def _pass_neighbours(self, records: Iterable[NetworkRecord]) -> None:
@@ -274,6 +271,7 @@ class NetworkService:
 
     def _remove(self, record: NetworkRecord) -> None:
         self._registry.delete(record)
+        self._sandboxes.dns.stop(record.id)
         self._sandboxes.endpoints.drop_pool(record)
         self._bridges.remove_rules(record)
         self._bridges.down(record)
