@@ -19,6 +19,7 @@ class Container:
 
     __slots__ = (
         "attached",
+        "cleanup",
         "execs",
         "exited",
         "health",
@@ -42,6 +43,7 @@ class Container:
         self.exited = asyncio.Event()  # set while no process runs (between exit and start)
         if status.phase not in (Phase.RUNNING, Phase.PAUSED):
             self.exited.set()
+        self.cleanup: asyncio.Task[None] | None = None  # of the last start's remains
         self.monitor: asyncio.Task[None] | None = None
         self.health: asyncio.Task[None] | None = None
         self.restart_timer: asyncio.TimerHandle | None = None

@@ -51,7 +51,7 @@ async def handle_exit(ctx: Context, container: Container, found: ExitStatus) -> 
     health.end(container)
     unwatch_log(container)
     ran_ns = max(0, found.finished_ns - status.started_ns)
-    await teardown(ctx, container)
+    await teardown(ctx, container, ended=found.known)
     status.exit_code = found.exit_code
     status.oom_killed = found.oom_killed
     status.finished_ns = found.finished_ns or time.time_ns()

@@ -24,6 +24,7 @@ from pierhead.engine.containers.logfiles import hold, options_of, unwatch_log, w
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.remove import delete_later, remove_stopped
 from pierhead.engine.containers.restarts import FIRST_S, after_daemon_start, schedule
+from pierhead.engine.containers.start import cleaned_up
 from pierhead.linux import mounts
 
 log = logging.getLogger(__name__)
@@ -200,6 +201,7 @@ async def shutdown(ctx: Context) -> None:
         # A transition under way is let finish: it holds the lock.
         async with container.lock:
             unwatch_log(container)
+        await cleaned_up(container)
     if ctx.inotify is not None:
         ctx.inotify.close()
         ctx.inotify = None

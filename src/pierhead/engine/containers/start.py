@@ -6,6 +6,7 @@ was, with the reason in its status, and a ``--rm`` container gone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
@@ -58,6 +59,7 @@ async def launch(ctx: Context, container: Container, *, by_policy: bool = False)
     if ctx.stopping:
         raise Unavailable("pierd is shutting down")
     container.cancel_restart()
+    await cleaned_up(container)
     try:
         await _launch(ctx, container, by_policy)
     except BaseException as error:
@@ -79,6 +81,8 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     try:
         ctx.snapshots.mount(container_id, rootfs)
         user = user_of(ctx, container, rootfs)
+        if ctx.volumes.needs_mount(record.mounts):
+            await ctx.volumes.mount(container_id, record.mounts)
         mounts = ctx.volumes.oci_mounts(container_id, record.mounts)
         shm_path = _shared_memory(ctx, container)
         log_path = prepare_log(ctx, container)
@@ -111,6 +115,8 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
             leave_stdin_open=record.config.tty or not record.config.stdin_once,
             log_size_max_bytes=file_limit_bytes(options_of(container)),
         )
+        if (ready := getattr(sandbox, "ready", None)) is not None:
+            await ready()
     finally:
         sandbox.release()  # the created process holds the namespace from here on
     for session in container.pending_attaches:
@@ -134,7 +140,7 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     status.networks = sandbox.networks
     status.ports = sandbox.ports
     status.sandbox_id = sandbox.sandbox_id
-    status.sandbox_key = sandbox.sandbox_key
+    status.sandbox_key = f"/proc/{started.pid}/ns/net" if sandbox.sandbox_key else ""
     health.reset(container)
     ctx.registry.save_status(container)
     container.exited.clear()
@@ -162,7 +168,7 @@ async def _fail(ctx: Context, container: Container, error: BaseException, by_pol
     for session in container.pending_attaches:
         session.connect(None)
     container.pending_attaches.clear()
-    await teardown(ctx, container)
+    await teardown(ctx, container, ended=False)
     if isinstance(error, RuntimeFailed):
         failure = start_failure(error.message, container.record.path)
         status.error, status.exit_code = failure.message, failure.exit_code
@@ -185,12 +191,15 @@ async def _fail(ctx: Context, container: Container, error: BaseException, by_pol
         await remove_stopped(ctx, container, volumes=True)
 
 
-async def teardown(ctx: Context, container: Container) -> None:
-    """Take down what a start has put up. Idempotent; each step on its own."""
-    container_id = container.id
+async def teardown(ctx: Context, container: Container, *, ended: bool) -> None:
+    """Take down what a start has put up. Idempotent; each step on its own.
 
-    async def runtime() -> None:
-        await ctx.runtime.delete(container_id, force=True)
+    ``ended``: the process is known to have ended; else it is killed first.
+
+    When this returns, ports, addresses, volumes and the snapshot are free. The runtime's
+    state, the cgroup and the bundle's files go in the background: ``cleaned_up`` waits.
+    """
+    container_id = container.id
 
     async def network() -> None:
         await ctx.networks.detach(container_id)
@@ -198,25 +207,43 @@ async def teardown(ctx: Context, container: Container) -> None:
     async def volumes() -> None:
         await ctx.volumes.stopped(container_id, container.record.mounts)
 
-    for name, step in (("runtime", runtime), ("network", network), ("volumes", volumes)):
+    if not ended:
+        await _delete_runtime(ctx, container_id)
+    for name, step in (("network", network), ("volumes", volumes)):
         try:
             await step()
         except Exception:
             log.exception("can't take down the %s", name, extra={"container": container_id})
     try:
-        release_bundle(ctx, container_id)
+        ctx.snapshots.unmount(ctx.paths.rootfs(container_id))
+        shm = ctx.paths.bundle(container_id) / "shm"
+        if container.record.host_config.ipc_mode == "shareable" and shm.is_dir():
+            unmount(shm, lazy=True)
     except OSError:
         log.exception("can't unmount", extra={"container": container_id})
+    container.cleanup = tasks.spawn(
+        _clean_up(ctx, container_id), name=f"clean up {container_id[:12]}"
+    )
 
 
-def release_bundle(ctx: Context, container_id: str) -> None:
-    """Unmount what is below the bundle and delete it."""
-    bundle = ctx.paths.bundle(container_id)
-    ctx.snapshots.unmount(ctx.paths.rootfs(container_id))
-    shm = bundle / "shm"
-    if shm.is_dir():
-        unmount(shm, lazy=True)
-    shutil.rmtree(bundle, ignore_errors=True)
+async def _delete_runtime(ctx: Context, container_id: str) -> None:
+    try:
+        await ctx.runtime.delete(container_id, force=True)
+    except Exception:
+        log.exception("can't delete the runtime's state", extra={"container": container_id})
+
+
+async def _clean_up(ctx: Context, container_id: str) -> None:
+    await asyncio.sleep(0)  # what was told of the exit goes out first
+    await _delete_runtime(ctx, container_id)
+    await asyncio.to_thread(shutil.rmtree, ctx.paths.bundle(container_id), True)
+
+
+async def cleaned_up(container: Container) -> None:
+    """Wait until nothing is left of the last start."""
+    if container.cleanup is not None:
+        await asyncio.wait([container.cleanup])
+        container.cleanup = None
 
 
 def forget_process(container: Container) -> None:
