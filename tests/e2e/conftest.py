@@ -61,6 +61,7 @@ class Engine:
             self.pierd = Pierd("e2e")
             self.host = self.pierd.host
             self.pierd.start()
+            self.pierd.census.take()
         self.api = Api(self.host)
 
     @property
@@ -233,6 +234,6 @@ def nothing_leaks(engine: Engine) -> Iterator[None]:
     if engine.pierd is None:
         return
     engine.pierd.remove_all_containers()
-    left = engine.pierd.census.leftovers(bridges={engine.pierd.bridge})
+    left = engine.pierd.census.leftovers()
     engine.pierd.census.take()  # one leak is reported once
     assert not left, "left behind:\n" + "\n".join(left)

@@ -147,7 +147,7 @@ def test_api_wants_a_stream(api: Api, docker: Command, name: str) -> None:
     docker("run", "--name", name, "busybox", "echo", "x")
     answer = api.get(f"/v1.41/containers/{name}/logs")
     assert answer.status == 400
-    assert answer.message == "Bad parameters: you must choose at least one stream"
+    assert answer.message.startswith("Bad parameters: you must choose at least one stream")
 
 
 def test_api_frames(api: Api, docker: Command, name: str) -> None:

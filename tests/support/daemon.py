@@ -44,7 +44,7 @@ class Pierd:
         self.config_file.write_text(json.dumps(dict(config or {})))
         self.process: subprocess.Popen[bytes] | None = None
         self.api = Api(self.host)
-        self.census = Census(self.base)
+        self.census = Census(self.base, self.bridge)
 
     @property
     def pid(self) -> int:

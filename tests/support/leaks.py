@@ -71,13 +71,12 @@ def kill_monitors(base: Path) -> None:
             pass
 
 
-def links() -> set[str]:
-    return {
-        line.split(":")[1].strip().split("@")[0]
-        for line in subprocess.run(
-            ["ip", "-o", "link"], capture_output=True, text=True
-        ).stdout.splitlines()
-    }
+def veths(bridge: str) -> set[str]:
+    """Interfaces plugged into ``bridge``: one per running container on it."""
+    done = subprocess.run(
+        ["ip", "-o", "link", "show", "master", bridge], capture_output=True, text=True
+    )
+    return {line.split(":")[1].strip().split("@")[0] for line in done.stdout.splitlines()}
 
 
 def cgroups(ids: set[str]) -> list[str]:
@@ -91,35 +90,33 @@ def cgroups(ids: set[str]) -> list[str]:
     return found
 
 
-def nft_elements(tables: tuple[str, ...] = ("pierhead",)) -> list[str]:
-    """Elements of the maps and sets of our tables: one per published port."""
-    text = subprocess.run(["nft", "-n", "list", "ruleset"], capture_output=True, text=True).stdout
-    found: list[str] = []
-    table = ""
-    for line in text.splitlines():
-        if line.startswith("table "):
-            table = line.split()[2]
-        elif any(table.startswith(ours) for ours in tables) and "elements" in line:
-            found.append(line.strip())
+def nft_elements(bridge: str) -> set[str]:
+    """Elements of the maps and sets of one pierd's table: bridges, subnets, published ports."""
+    table = "pierhead" if bridge == "pier0" else f"pierhead_{bridge}"
+    done = subprocess.run(
+        ["nft", "-n", "list", "table", "ip", table], capture_output=True, text=True
+    )
+    found: set[str] = set()
+    for block in re.findall(r"elements = \{(.*?)\}", done.stdout, re.S):
+        found |= {element.strip() for element in block.split(",")}
     return found
 
 
 class Census:
     """A count at one moment; ``leftovers`` names what is there now and was not then."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, bridge: str) -> None:
         self.base = base
+        self.bridge = bridge
         self.take()
 
     def take(self) -> None:
         self.mounts = set(mounts_below(self.base))
         self.monitors = set(monitors(self.base))
-        self.links = links()
-        self.elements = set(nft_elements())
+        self.veths = veths(self.bridge)
+        self.elements = nft_elements(self.bridge)
 
-    def leftovers(
-        self, ids: set[str] = frozenset(), *, wait_s: float = 5, bridges: set[str] = frozenset()
-    ) -> list[str]:
+    def leftovers(self, ids: set[str] = frozenset(), *, wait_s: float = 5) -> list[str]:
         """Empty when clean. Waits: the kernel takes namespaces down behind our back."""
         deadline = time.monotonic() + wait_s
         while True:
@@ -129,9 +126,9 @@ class Census:
                 for pid, line in monitors(self.base).items()
                 if pid not in self.monitors
             ]
-            found += [f"interface {name}" for name in sorted(links() - self.links - bridges)]
+            found += [f"interface {name}" for name in sorted(veths(self.bridge) - self.veths)]
             found += [f"cgroup {path}" for path in cgroups(ids)] if ids else []
-            found += [f"nft {e}" for e in nft_elements() if e not in self.elements]
+            found += [f"nft {e}" for e in sorted(nft_elements(self.bridge) - self.elements)]
             if not found or time.monotonic() > deadline:
                 return found
             time.sleep(0.1)
