@@ -9,7 +9,7 @@ was given is in its own status (``ContainerStatus.networks`` and ``.ports``), an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -187,6 +187,17 @@ class Sandbox:
     sandbox_id: str = ""
     sandbox_key: str = ""
     on_release: Callable[[], None] | None = None
+    setting_up: Awaitable[None] | None = None
+
+    async def ready(self) -> None:
+        """Wait until the interfaces are there: before the container's program starts.
+
+        They are made while the runtime prepares the container. Raises ``Internal``;
+        ``NetworkService.detach`` then takes everything back.
+        """
+        if self.setting_up is not None:
+            setting_up, self.setting_up = self.setting_up, None
+            await setting_up
 
     def release(self) -> None:
         """Let go of the namespace: from now on the container's processes keep it alive."""

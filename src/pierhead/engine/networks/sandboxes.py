@@ -205,24 +205,19 @@ class Sandboxes:
         )
 
     async def _make_namespace(self, sandbox: Sandbox, interfaces: list[Interface]) -> None:
-        with Netlink() as host:
-
-            def setup(fd: int) -> None:
-                prepare_namespace()
-                add_interfaces(host, fd, interfaces)
-
-            making = tasks.spawn(create_netns(setup), name="network namespace")
-            try:
-                fd, _ = await asyncio.shield(making)
-            except asyncio.CancelledError:
-                # The thread goes on; what it makes must not stay. It still uses ``host``.
-                with suppress(OSError, PierError):
-                    os.close((await making)[0])
-                raise
+        """A namespace at once, its interfaces meanwhile: ``Sandbox.ready`` waits for them."""
+        making = tasks.spawn(create_netns(), name="network namespace")
+        try:
+            fd, _ = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            with suppress(OSError, PierError):  # the thread goes on; what it makes must not stay
+                os.close((await making)[0])
+            raise
         sandbox.netns_fd = fd
         sandbox.netns_path = f"/proc/{os.getpid()}/fd/{fd}"
         sandbox.sandbox_key = sandbox.netns_path
         sandbox.on_release = lambda: os.close(fd)
+        sandbox.setting_up = tasks.spawn(_set_up(os.dup(fd), interfaces), name="network interfaces")
 
     def _publish(self, attached: Attached) -> None:
         gateway = attached.gateway()
@@ -548,6 +543,22 @@ class Sandboxes:
             network.id,
             {"container": endpoint.container_id, "name": network.name, "type": network.driver},
         )
+
+
+async def _set_up(fd: int, interfaces: list[Interface]) -> None:
+    """Make the interfaces in the namespace ``fd``, which is closed. Raises ``Internal``."""
+    try:
+        with Netlink() as host:
+
+            def setup() -> None:
+                prepare_namespace()
+                add_interfaces(host, fd, interfaces)
+
+            await run_in_netns(fd, setup)
+    except OSError as error:
+        raise Internal(f"cannot set up the container's network: {error}") from error
+    finally:
+        os.close(fd)
 
 
 def _sandbox(request: SandboxRequest) -> Sandbox:
