@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pierhead.errors import Internal, Unavailable
 from pierhead.linux import cgroups, mounts, process
+from pierhead.linux.cgroup_warmup import CgroupWarmup
 from pierhead.store.paths import Paths
 
 _TIMEOUT_S: Final = 60.0
@@ -53,6 +54,7 @@ class Runtime:
         self.binary = binary
         self._path = binary
         self._layout: cgroups.Layout | None = None
+        self._warmup: CgroupWarmup | None = None
 
     def prepare(self) -> None:
         """Find the binary and put it on a read-only bind mount below the exec root.
@@ -88,6 +90,8 @@ class Runtime:
         target = self.paths.exec_root / "bin" / os.path.basename(self.binary)
         with contextlib.suppress(OSError):
             mounts.unmount(target, lazy=True)
+        if self._warmup is not None:
+            self._warmup.close()
 
     @property
     def path(self) -> str:
@@ -105,6 +109,12 @@ class Runtime:
         if self._layout is None:
             self._layout = cgroups.detect()
         return self._layout
+
+    def warm_up(self) -> None:
+        """A create or an exec is likely soon: spare it the wait for the cgroup lock (10 ms)."""
+        if self._warmup is None:
+            self._warmup = CgroupWarmup(self.layout)
+        self._warmup.warm()
 
     def state_dir(self, container_id: str) -> Path:
         return self.paths.runtime_root / container_id
