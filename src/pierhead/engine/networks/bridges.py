@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,7 +33,14 @@ from pierhead.linux.nftables import Nft, NftError
 log = logging.getLogger(__name__)
 
 _SYS_NET: Final = Path("/proc/sys/net")
+_BRIDGE_NETFILTER: Final = _SYS_NET / "bridge/bridge-nf-call-iptables"
+_SYSCTLS: Final = (
+    ("/proc/sys/net/ipv6/conf/default/disable_ipv6", b"1"),
+    ("/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0"),
+    ("/proc/sys/net/ipv4/ping_group_range", b"0 2147483647"),
+)
 _IPV4: Final = 2  # AF_INET
+_LOOPBACK_INDEX: Final = 1  # in every namespace, from its beginning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,18 +215,31 @@ class Bridges:
             raise Internal(f"nftables refused: {error}") from error
 
 
-def add_interfaces(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]) -> None:
-    """Make ``interfaces`` for the namespace that the calling thread is in.
+def set_up_namespace(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]) -> None:
+    """Make a fresh namespace usable: ``lo``, sysctls as dockerd sets them, ``interfaces``.
 
-    ``host`` is a socket opened in the host's namespace. The veth is created with its end
-    directly in the container's namespace (moving it there costs 20 ms).
+    For the thread that is inside. ``/proc/sys/net`` shows the calling thread's namespace.
+    IPv6 stays on for lo only: an interface without an address of ours need not ask for one.
     """
-    if not interfaces:
-        return
+    for path, value in _SYSCTLS:
+        _put(path, value)
+    with Netlink() as inside:
+        inside.set_link(_LOOPBACK_INDEX, up=True)
+        add_interfaces(host, inside, netns_fd, interfaces)
+
+
+def add_interfaces(
+    host: Netlink, inside: Netlink, netns_fd: int, interfaces: Sequence[Interface]
+) -> None:
+    """Make ``interfaces`` in the namespace that the calling thread is in.
+
+    ``host`` and ``inside`` are sockets of the two namespaces. The veth is created with its
+    end directly in the container's namespace (moving it there costs 20 ms).
+    """
     bridges: dict[str, int] = {}
     # Where br_netfilter shows bridged packets to nftables (Docker turns it on), the bridge
     # itself sends a container's packet to its own published port back where it came from.
-    hairpin = _read(_SYS_NET / "bridge/bridge-nf-call-iptables") == "1"
+    hairpin = bool(interfaces) and _read(_BRIDGE_NETFILTER) == "1"
     for interface in interfaces:
         if interface.bridge not in bridges:
             link = host.link(interface.bridge)
@@ -237,32 +258,26 @@ def add_interfaces(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]
             _set_port(interface.host_name, "isolated")
         if hairpin:
             _set_port(interface.host_name, "hairpin_mode")
-    with Netlink() as inside:
-        for interface in interfaces:
-            link = inside.link(interface.name)
-            if link is None:
-                raise OSError(errno.ENODEV, "the interface is gone", interface.name)
-            with inside.batch():
-                inside.set_link(link.index, up=True)
-                inside.add_address(link.index, interface.address)
-                if interface.gateway:
-                    inside.add_route("default", gateway=interface.gateway, link=link.index)
+        link = inside.link(interface.name)
+        if link is None:
+            raise OSError(errno.ENODEV, "the interface is gone", interface.name)
+        with inside.batch():
+            inside.set_link(link.index, up=True)
+            inside.add_address(link.index, interface.address)
+            if interface.gateway:
+                inside.add_route("default", gateway=interface.gateway, link=link.index)
 
 
-def prepare_namespace() -> None:
-    """``lo`` and the sysctls of a fresh namespace, as dockerd sets them; in a thread inside.
-
-    ``/proc/sys/net`` shows the values of the calling thread's namespace. IPv6 stays on
-    for lo only: without an address of ours an interface need not ask for one.
-    """
-    for key, value in (
-        ("ipv6/conf/default/disable_ipv6", "1"),
-        ("ipv4/ip_unprivileged_port_start", "0"),
-        ("ipv4/ping_group_range", "0 2147483647"),
-    ):
-        _write_sysctl(key, value)
-    with Netlink() as inside:
-        inside.set_link("lo", up=True)
+def _put(path: str, value: bytes) -> None:
+    """Write a sysctl; a kernel without it has nothing to switch."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        os.write(fd, value)
+    finally:
+        os.close(fd)
 
 
 def _write_sysctl(key: str, value: str) -> None:

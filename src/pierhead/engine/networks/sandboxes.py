@@ -22,7 +22,7 @@ from pierhead.engine.networks.bridges import (
     Bridges,
     Interface,
     add_interfaces,
-    prepare_namespace,
+    set_up_namespace,
 )
 from pierhead.engine.networks.dns import Asker, DnsServers
 from pierhead.engine.networks.endpoints import Attached, Endpoint, Endpoints
@@ -89,12 +89,18 @@ class Sandboxes:
         attached = self._attached(request)
         self.endpoints.add(attached)
         sandbox = _sandbox(request)
+        making: asyncio.Task[tuple[int, None]] | None = None
         try:
             interfaces = self._take(attached, request)
-            self._write_files(attached, request)
-            await self._write_resolv_conf(attached)
             if request.mode != HOST:
-                await self._make_namespace(sandbox, interfaces)
+                making = tasks.spawn(create_netns(), name="network namespace")
+            try:
+                self._write_files(attached, request)  # while the thread makes the namespace
+                await self._write_resolv_conf(attached)
+            finally:
+                if making is not None:
+                    self._use_namespace(sandbox, await _kept(making))
+            self._set_up(sandbox, interfaces)
             self._publish(attached)
         except BaseException as error:
             sandbox.release()
@@ -204,20 +210,18 @@ class Sandboxes:
             isolated=self._bridges.isolated(record),
         )
 
-    async def _make_namespace(self, sandbox: Sandbox, interfaces: list[Interface]) -> None:
-        """A namespace at once, its interfaces meanwhile: ``Sandbox.ready`` waits for them."""
-        making = tasks.spawn(create_netns(), name="network namespace")
-        try:
-            fd, _ = await asyncio.shield(making)
-        except asyncio.CancelledError:
-            with suppress(OSError, PierError):  # the thread goes on; what it makes must not stay
-                os.close((await making)[0])
-            raise
+    def _use_namespace(self, sandbox: Sandbox, fd: int) -> None:
         sandbox.netns_fd = fd
         sandbox.netns_path = f"/proc/{os.getpid()}/fd/{fd}"
         sandbox.sandbox_key = sandbox.netns_path
         sandbox.on_release = lambda: os.close(fd)
-        sandbox.setting_up = tasks.spawn(_set_up(os.dup(fd), interfaces), name="network interfaces")
+
+    def _set_up(self, sandbox: Sandbox, interfaces: list[Interface]) -> None:
+        """The interfaces come while the runtime prepares: ``Sandbox.ready`` waits for them."""
+        if sandbox.netns_fd is not None:
+            sandbox.setting_up = tasks.spawn(
+                _set_up(os.dup(sandbox.netns_fd), interfaces), name="network interfaces"
+            )
 
     def _publish(self, attached: Attached) -> None:
         gateway = attached.gateway()
@@ -307,8 +311,9 @@ class Sandboxes:
                         taken = {link.name for link in inside.links()}
                         if routed and before is not None:
                             _drop_default_route(inside)
-                    number = next(n for n in range(1024) if f"eth{n}" not in taken)
-                    add_interfaces(host, fd, interfaces(f"eth{number}", routed))
+                        number = next(n for n in range(1024) if f"eth{n}" not in taken)
+                        added = interfaces(f"eth{number}", routed)
+                        add_interfaces(host, inside, fd, added)
 
                 await run_in_netns(fd, work)
         finally:
@@ -391,7 +396,6 @@ class Sandboxes:
                 endpoint.settings.dns_names = endpoint.names()
 
     def _write_files(self, attached: Attached, request: SandboxRequest) -> None:
-        request.directory.mkdir(mode=0o710, parents=True, exist_ok=True)
         default = self._registry.named(BRIDGE)
         gateway = self._settings.host_gateway_ips or [str(default.gateway.ip) if default else ""]
         attached.hosts.extra = names.parse_extra_hosts(request.extra_hosts, gateway[0])
@@ -545,16 +549,21 @@ class Sandboxes:
         )
 
 
+async def _kept(making: asyncio.Task[tuple[int, None]]) -> int:
+    """The namespace's descriptor; cancelled, it sees to it that none stays open."""
+    try:
+        return (await asyncio.shield(making))[0]
+    except asyncio.CancelledError:
+        with suppress(OSError, PierError):  # the thread goes on
+            os.close((await making)[0])
+        raise
+
+
 async def _set_up(fd: int, interfaces: list[Interface]) -> None:
     """Make the interfaces in the namespace ``fd``, which is closed. Raises ``Internal``."""
     try:
         with Netlink() as host:
-
-            def setup() -> None:
-                prepare_namespace()
-                add_interfaces(host, fd, interfaces)
-
-            await run_in_netns(fd, setup)
+            await run_in_netns(fd, lambda: set_up_namespace(host, fd, interfaces))
     except OSError as error:
         raise Internal(f"cannot set up the container's network: {error}") from error
     finally:
