@@ -34,6 +34,7 @@ class AuthRequest(ApiStruct):
 
 
 async def ping(call: Call) -> StreamResponse:
+    call.engine.containers.expect_start()  # every client's first request, often of a run or exec
     body = b"" if call.request.method == "HEAD" else b"OK"
     return Response(body=body, content_type="text/plain", charset="utf-8", headers=_PING_HEADERS)
 

@@ -110,6 +110,10 @@ class ContainerService:
         """The newest API version's inspect object."""
         return await inspect.inspect(self._ctx, self.get(ref), size=size)
 
+    def expect_start(self) -> None:
+        """A start or an exec is on its way: see ``linux/cgroup_warmup.py``. Costs nothing."""
+        self._ctx.runtime.warm_up()
+
     # -- life ----------------------------------------------------------------------------
 
     async def create(
@@ -121,10 +125,12 @@ class ContainerService:
         platform: str | None = None,
     ) -> tuple[str, builtins.list[str]]:
         """Make a container, return its id and warnings."""
+        self.expect_start()
         return await create.create(self._ctx, name, config, host_config, networking, platform)
 
     async def start(self, ref: str, *, detach_keys: str | None = None) -> None:
         """``NotModified`` when it runs already."""
+        self.expect_start()
         await start.start(self._ctx, self.get(ref))
 
     async def stop(
@@ -255,6 +261,7 @@ class ContainerService:
     # -- exec ----------------------------------------------------------------------------
 
     async def exec_create(self, ref: str, config: ExecConfig) -> str:
+        self.expect_start()
         return await exec.exec_create(self._ctx, self.get(ref), config)
 
     def prepare_exec(
@@ -270,6 +277,7 @@ class ContainerService:
         Once claimed it can't be started again. A process that can't be started is told on
         the stream, as Docker does; detached it raises.
         """
+        self.expect_start()
         return exec.prepare_exec(
             self._ctx, exec_id, detach=detach, tty=tty, console_size=console_size
         )
