@@ -27,6 +27,7 @@ from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.specinputs import build_inputs, user_of
 from pierhead.engine.networks.model import Sandbox, SandboxRequest
 from pierhead.errors import Conflict, Internal, NotFound, NotModified, PierError, Unavailable
+from pierhead.linux import cgroups
 from pierhead.linux.mounts import Mount, unmount
 from pierhead.oci.runtime_spec import build_spec
 from pierhead.runtime.crun import RuntimeFailed
@@ -221,8 +222,9 @@ async def teardown(ctx: Context, container: Container, *, ended: bool) -> None:
             unmount(shm, lazy=True)
     except OSError:
         log.exception("can't unmount", extra={"container": container_id})
+    cgroup = None if ended else ctx.cgroup_of(container.record)
     container.cleanup = tasks.spawn(
-        _clean_up(ctx, container_id), name=f"clean up {container_id[:12]}"
+        _clean_up(ctx, container_id, cgroup), name=f"clean up {container_id[:12]}"
     )
 
 
@@ -233,9 +235,12 @@ async def _delete_runtime(ctx: Context, container_id: str) -> None:
         log.exception("can't delete the runtime's state", extra={"container": container_id})
 
 
-async def _clean_up(ctx: Context, container_id: str) -> None:
+async def _clean_up(ctx: Context, container_id: str, cgroup: str | None) -> None:
+    """``cgroup``: to be removed without the runtime's help, whose state may be lost."""
     await asyncio.sleep(0)  # what was told of the exit goes out first
     await _delete_runtime(ctx, container_id)
+    if cgroup is not None:
+        await asyncio.to_thread(cgroups.remove, ctx.layout, cgroup)
     await asyncio.to_thread(shutil.rmtree, ctx.paths.bundle(container_id), True)
 
 
