@@ -23,7 +23,7 @@ from typing import Any, Final
 from pierhead.engine.containers.users import lookup_user, read_account_files
 from pierhead.errors import Forbidden, InvalidParameter, NotFound
 from pierhead.linux import syscalls as sc
-from pierhead.linux.paths import resolve_in_root
+from pierhead.linux.paths import final_path, make_mount_point, resolve_in_root
 from pierhead.oci import tar
 from pierhead.oci.tar import Header
 from pierhead.store.compression import FdReader, detect, open_reader
@@ -92,7 +92,7 @@ def stat_path(root: int, path: str) -> dict[str, Any]:
     fd = locate(root, path)
     try:
         info = os.fstat(fd)
-        target = _link_target(root, path) if stat.S_ISLNK(info.st_mode) else ""
+        target = final_path(root, path) if stat.S_ISLNK(info.st_mode) else ""
     finally:
         os.close(fd)
     moment = datetime.fromtimestamp(info.st_mtime_ns // 1_000_000_000, UTC)
@@ -104,43 +104,6 @@ def stat_path(root: int, path: str) -> dict[str, Any]:
         "mtime": moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}Z" if fraction else "Z"),
         "linkTarget": target,
     }
-
-
-def _link_target(root: int, path: str) -> str:
-    """Where a symlink leads in the end, as the container names it.
-
-    Walked here, one component at a time: /proc, which could tell, isn't mounted everywhere.
-    A target that isn't there is named as far as the links say.
-    """
-    pending = [part for part in path.split("/") if part]
-    resolved: list[str] = []
-    links = 0
-    while pending:
-        part = pending.pop(0)
-        if part in ("", "."):
-            continue
-        if part == "..":
-            resolved = resolved[:-1]
-            continue
-        try:
-            fd = resolve_in_root(root, "/" + "/".join([*resolved, part]), flags=_PATH, follow=False)
-        except OSError:
-            resolved.append(part)
-            continue
-        try:
-            if not stat.S_ISLNK(os.fstat(fd).st_mode):
-                resolved.append(part)
-                continue
-            text = os.readlink("", dir_fd=fd)
-        finally:
-            os.close(fd)
-        links += 1
-        if links > 40:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-        if text.startswith("/"):
-            resolved = []
-        pending[:0] = text.split("/")
-    return "/" + "/".join(resolved)
 
 
 # -- entering ------------------------------------------------------------------------------
@@ -168,7 +131,7 @@ def enter(root: str, mounts: list[dict[str, Any]]) -> int:
 
 def _bind(root: int, source: str, target: str, read_only: bool, recursive: bool) -> None:
     is_directory = os.path.isdir(source)
-    fd = _mount_point(root, target, is_directory)
+    fd = make_mount_point(root, target, is_directory=is_directory)
     try:
         place = f"/proc/self/fd/{fd}"
         sc.mount(source, place, None, sc.MS_BIND | (sc.MS_REC if recursive else 0))
@@ -185,28 +148,6 @@ def _bind(root: int, source: str, target: str, read_only: bool, recursive: bool)
             )
         finally:
             os.close(fd)
-
-
-def _mount_point(root: int, target: str, is_directory: bool) -> int:
-    """Open where a mount goes, made if it isn't there, as the runtime would at start."""
-    try:
-        return resolve_in_root(root, target, flags=_PATH)
-    except FileNotFoundError:
-        pass
-    parts = [part for part in target.split("/") if part]
-    for number in range(1, len(parts) + 1):
-        above = resolve_in_root(root, "/" + "/".join(parts[: number - 1]), flags=_DIRECTORY)
-        try:
-            if number < len(parts) or is_directory:
-                os.mkdir(parts[number - 1], 0o755, dir_fd=above)
-            else:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                os.close(os.open(parts[number - 1], flags, 0o644, dir_fd=above))
-        except FileExistsError:
-            pass
-        finally:
-            os.close(above)
-    return resolve_in_root(root, target, flags=_PATH)
 
 
 # -- reading -------------------------------------------------------------------------------

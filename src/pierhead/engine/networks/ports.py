@@ -186,7 +186,11 @@ class PortAllocator:
         for number in range(wish.first, wish.last + 1):
             if self._try(wish, number):
                 return Published(wish.port, wish.host_ip, number)
-        raise Conflict(f"Bind for {wish.host_ip}:{wish.first} failed: port is already allocated")
+        place = f"{wish.host_ip}:{wish.first}"
+        why = ""
+        if not self._is_ours(wish, wish.first):
+            why = f" (listen {wish.port.protocol}4 {place}: bind: address already in use)"
+        raise Conflict(f"Bind for {place} failed: port is already allocated{why}")
 
     def _take_ephemeral(self, wish: Wish) -> Published:
         low, high = self._range
@@ -198,12 +202,15 @@ class PortAllocator:
                 return Published(wish.port, wish.host_ip, number)
         raise Conflict(f"Bind for {wish.host_ip}:0 failed: all ports are allocated")
 
-    def _try(self, wish: Wish, number: int) -> bool:
-        held = self._held.get((wish.port.protocol, number), {})
-        if any(
+    def _is_ours(self, wish: Wish, number: int) -> bool:
+        """Whether another container has it, rather than a process of the host."""
+        return any(
             wish.host_ip == other or wish.host_ip.is_unspecified or other.is_unspecified
-            for other in held
-        ):
+            for other in self._held.get((wish.port.protocol, number), {})
+        )
+
+    def _try(self, wish: Wish, number: int) -> bool:
+        if self._is_ours(wish, number):
             return False
         try:
             holder = self._hold(wish.port.protocol, wish.host_ip, number)

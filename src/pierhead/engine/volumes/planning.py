@@ -20,7 +20,7 @@ from pierhead.engine.volumes.specs import (
     parse_bind,
     parse_volumes_from,
 )
-from pierhead.errors import InvalidParameter
+from pierhead.errors import InvalidParameter, NotFound
 
 VolumesFrom = Callable[[str], list[MountRecord]]
 DEFAULT_PROPAGATION = "rprivate"
@@ -35,7 +35,7 @@ def plan_mounts(
     """All mounts, sorted by destination. Anonymous volumes have no name yet.
 
     ``-v`` entries of the API's ``HostConfig.Binds`` that are only a destination are
-    anonymous volumes too. Raises ``InvalidParameter`` and whatever ``volumes_from`` raises.
+    anonymous volumes too. Raises ``InvalidParameter``.
     """
     planned: dict[str, MountRecord] = {}
     for text in host_config.volumes_from or ():
@@ -73,7 +73,12 @@ def _from_container(text: str, volumes_from: VolumesFrom) -> list[MountRecord]:
     ref, mode = parse_volumes_from(text)
     read_only = "ro" in mode.split(",")
     records = []
-    for theirs in volumes_from(ref):
+    try:
+        given = volumes_from(ref)
+    except NotFound as error:
+        # A 404 from create makes the stock client pull the image; moby answers 400 too.
+        raise InvalidParameter(error.message) from error
+    for theirs in given:
         if theirs.point.type == "tmpfs":
             continue
         record = msgspec.structs.replace(

@@ -34,7 +34,7 @@ from pierhead.engine.volumes.populate import copy_up
 from pierhead.engine.volumes.registry import VolumeRegistry
 from pierhead.engine.volumes.specs import check_volume_name, mount_error
 from pierhead.errors import Conflict, InvalidParameter, NotFound
-from pierhead.linux.paths import resolve_in_root
+from pierhead.linux.paths import final_path, make_mount_point, resolve_in_root
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
 
@@ -315,7 +315,7 @@ class VolumeService:
     def oci_mounts(self, container_id: str, mounts: Iterable[MountRecord]) -> Objects:
         """At start: mounts for the runtime spec, sorted so that parents come first.
 
-        Makes missing sources of ``-v`` binds. Raises ``InvalidParameter`` for a source that
+        The container's rootfs must be mounted. Makes missing sources of ``-v`` binds. Raises ``InvalidParameter`` for a source that
         is gone.
         """
         result = []
@@ -324,6 +324,7 @@ class VolumeService:
             if point.type == "bind":
                 _make_bind_source(record)
             source = self._source(record)
+            self._follow_dangling(container_id, point.destination, source)
             result.append(oci_mount(record, source, recursive_read_only=self._recursive_read_only))
             if point.type == "volume":
                 self._active.setdefault(point.name, set()).add(container_id)
@@ -340,6 +341,26 @@ class VolumeService:
                     },
                 )
         return parents_first(result)
+
+    def _follow_dangling(self, container_id: str, destination: str, source: str) -> None:
+        """Make the target of a dangling symlink on the way to ``destination``.
+
+        crun makes missing mount points, but refuses to follow such a link inside the rootfs.
+        """
+        try:
+            root = os.open(self._paths.rootfs(container_id), os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return
+        try:
+            if final_path(root, destination) != destination:
+                is_directory = not source or os.path.isdir(source)
+                os.close(make_mount_point(root, destination, is_directory=is_directory))
+        except OSError as error:
+            raise InvalidParameter(
+                f"cannot make the mount point {destination}: {error.strerror}"
+            ) from error
+        finally:
+            os.close(root)
 
     def view(self, mounts: Iterable[MountRecord]) -> Objects:
         """The mounts of a stopped container for ``files_worker.enter``, parents first.
