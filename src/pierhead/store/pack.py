@@ -83,13 +83,13 @@ class Packer:
             gid=info.st_gid,
             mtime_ns=info.st_mtime_ns,
         )
+        if info.st_nlink > 1 and not stat.S_ISDIR(mode) and not stat.S_ISSOCK(mode):
+            first = self._links.setdefault((info.st_dev, info.st_ino), name)
+            if first != name:
+                header.type, header.linkname = tar.HARDLINK, first
+                self._put(tar.build_header(header))
+                return
         if stat.S_ISREG(mode):
-            if info.st_nlink > 1:
-                first = self._links.setdefault((info.st_dev, info.st_ino), name)
-                if first != name:
-                    header.type, header.linkname = tar.HARDLINK, first
-                    self._put(tar.build_header(header))
-                    return
             header.xattrs = read_xattrs(path)
             self._file(path, header)
             return

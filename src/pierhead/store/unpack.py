@@ -277,6 +277,7 @@ class Unpacker:
             if not header.linkname:
                 raise InvalidParameter(f"invalid layer: {layer.show(path)} links to nothing")
             os.symlink(header.linkname, full)
+            self.size_bytes += len(header.linkname)  # as Docker counts
         elif kind == tar.CHARDEV or kind == tar.BLOCKDEV:
             type_ = stat.S_IFCHR if kind == tar.CHARDEV else stat.S_IFBLK
             device = os.makedev(header.devmajor & 0xFFFFFFFF, header.devminor & 0xFFFFFFFF)

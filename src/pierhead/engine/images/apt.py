@@ -6,6 +6,7 @@ apt checks the archive's signature and the package's hash; what it does not vouc
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +40,7 @@ async def run(argv: list[str], *, cwd: Path | None = None, timeout_s: float = _T
 
 async def download(package: str, directory: Path) -> Path:
     """Fetch the .deb of ``package`` into ``directory``; refresh apt's lists if it must."""
-    directory.chmod(0o755)  # apt fetches as its own user where it can
+    os.chmod(directory, 0o755)  # apt fetches as its own user where it can
     argv = [
         "apt-get", "--quiet", "--option=APT::Get::AllowUnauthenticated=false", "download", package,
     ]  # fmt: skip
@@ -48,10 +49,10 @@ async def download(package: str, directory: Path) -> Path:
     except Unavailable:
         await run(["apt-get", "--quiet", "update"])
         await run(argv, cwd=directory)
-    found = list(directory.glob("*.deb"))
+    found = [name for name in os.listdir(directory) if name.endswith(".deb")]
     if len(found) != 1:
         raise Unavailable(f"apt-get download {package} left {len(found)} files, one was expected")
-    return found[0]
+    return directory / found[0]
 
 
 async def deb_field(deb: Path, field: str) -> str:

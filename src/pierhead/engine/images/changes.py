@@ -107,7 +107,7 @@ class _Changes:
             name, equals, value = word.partition("=")
             if not equals:
                 raise InvalidParameter(
-                    f"Syntax error - can't find = in {word!r}. Must be of the form: name=value"
+                    f'Syntax error - can\'t find = in "{word}". Must be of the form: name=value'
                 )
             name = expand(name, variables)
             if not name:
@@ -186,7 +186,7 @@ class _Changes:
             self._config.healthcheck = HealthcheckConfig(test=["NONE"])
             return
         if kind.upper() != "CMD":
-            raise InvalidParameter(f"Unknown type {kind.upper()!r} in HEALTHCHECK (try CMD)")
+            raise InvalidParameter(f'Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)')
         if not rest:
             raise InvalidParameter("Missing command after HEALTHCHECK CMD")
         parsed = json_list(rest)

@@ -95,17 +95,19 @@ async def stream(
         for image in wanted.images:
             layers: list[Descriptor] = []
             for diff_id, chain_id in zip(image.config.rootfs.diff_ids, image.chains, strict=True):
-                layer = snapshots.layer(chain_id)
-                if layer is None:
+                record = snapshots.layer(chain_id)
+                if record is None:
                     raise Internal(f"layer {chain_id} of image {image.id} is missing")
                 layers.append(
                     Descriptor(
-                        media_type=manifest.OCI_LAYER, digest=_digest(diff_id), size=layer.tar_bytes
+                        media_type=manifest.OCI_LAYER,
+                        digest=_digest(diff_id),
+                        size=record.tar_bytes,
                     )
                 )
                 if diff_id not in written:
                     written.add(diff_id)
-                    async for chunk in _layer(snapshots, chain_id, diff_id, layer.tar_bytes):
+                    async for chunk in _layer(snapshots, chain_id, diff_id, record.tar_bytes):
                         yield chunk
             config = blobs.read(image.id)
             entry = Manifest(
@@ -123,13 +125,14 @@ async def stream(
                     yield _file(_BLOBS + hex_of(digest), data)
             names = wanted.names[image.id]
             entries += _index_entries(image, encoded, names)
-            listing.append(
-                {
-                    "Config": _BLOBS + hex_of(image.id),
-                    "RepoTags": names or None,
-                    "Layers": [_BLOBS + hex_of(item.digest) for item in layers],
-                }
-            )
+            item: dict[str, Any] = {
+                "Config": _BLOBS + hex_of(image.id),
+                "RepoTags": names or None,
+                "Layers": [_BLOBS + hex_of(layer.digest) for layer in layers],
+            }
+            if image.parent in wanted.names:
+                item["Parent"] = image.parent
+            listing.append(item)
         yield _file(
             "index.json", manifest.encode(Index(media_type=manifest.OCI_INDEX, manifests=entries))
         )

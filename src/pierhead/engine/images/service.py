@@ -153,15 +153,18 @@ class ImageService:
         platform: str | None = None,
     ) -> ImageId:
         """``POST /images/create?fromSrc=-``: a root file system as tar, compressed or not."""
+        target = _target(repo, tag) if repo else None
         image = await importing.import_tar(
             self.index,
             self._snapshots,
             chunks,
-            ref=_target(repo, tag) if repo else None,
+            ref=target,
             changes=changes or [],
             message=message or "Imported from -",
             platform=self._wanted(platform),
         )
+        if target is not None:
+            image_event(self._events, image, target.familiar, "tag")
         image_event(self._events, image, image.id, "import")
         return image.id
 

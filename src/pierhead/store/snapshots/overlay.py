@@ -189,10 +189,13 @@ class OverlaySnapshotter:
 
     async def layer_tar(self, chain_id: ChainId, out_fd: int) -> int:
         self._known(chain_id)
-        with open(self._layer_dir(chain_id) / "tar", "rb") as file:
+        fd = os.open(self._layer_dir(chain_id) / "tar", os.O_RDONLY | os.O_CLOEXEC)
+        try:
             result = await worker.call(
-                "store.tarcopy:expand", {}, stdin=file.fileno(), stdout=out_fd, site_packages=True
+                "store.tarcopy:expand", {}, stdin=fd, stdout=out_fd, site_packages=True
             )
+        finally:
+            os.close(fd)
         return int(result["tar_bytes"])
 
     async def remove_layer(self, chain_id: ChainId) -> int:

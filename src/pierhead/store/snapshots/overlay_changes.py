@@ -13,63 +13,68 @@ from pierhead.store.snapshots import Change, ChangeKind, Usage
 def changes(upper: Path, lower: Sequence[Path]) -> list[Change]:
     """Compare ``upper`` with ``lower`` (topmost first); sorted by path.
 
-    By Docker's rules: a directory that was only copied up on the way to a changed file is
-    listed if it gained or lost an entry, not otherwise.
+    By Docker's rules: the directories on the way to a change are listed as modified; a
+    directory by itself counts as modified only if its owner or mode is another one.
     """
     found: dict[str, ChangeKind] = {}
-    _walk(os.fspath(upper), "", [os.fspath(path) for path in lower], found)
+    root = os.fspath(upper)
+    stack: list[tuple[str, Sequence[str]]] = [("", [os.fspath(path) for path in lower])]
+    while stack:
+        path, below = stack.pop()
+        if path and _opaque(root + path):
+            for name in _merged_names(below, path):
+                if not os.path.lexists(f"{root}{path}/{name}"):
+                    _note(f"{path}/{name}", ChangeKind.DELETED, found)
+        for entry in _entries(root + path):
+            child = f"{path}/{entry.name}"
+            try:
+                info = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # the container is at work
+            before = _lstat(below, child)
+            if _is_whiteout(info):
+                if before is not None:
+                    _note(child, ChangeKind.DELETED, found)
+                continue
+            if before is None:
+                _note(child, ChangeKind.ADDED, found)
+            elif _differs(info, before):
+                _note(child, ChangeKind.MODIFIED, found)
+            if stat.S_ISDIR(info.st_mode):
+                both = before is not None and stat.S_ISDIR(before.st_mode)
+                stack.append((child, below if both else []))
     return sorted(Change(path, kind) for path, kind in found.items())
 
 
-def _walk(upper: str, path: str, lower: list[str], found: dict[str, ChangeKind]) -> None:
-    stack = [(path, lower)]
-    while stack:
-        path, below = stack.pop()
-        if path and _opaque(upper + path):
-            for name in _merged_names(below, path):
-                if not os.path.lexists(f"{upper}{path}/{name}"):
-                    _note_deleted(f"{path}/{name}", found)
-        for entry in os.scandir(upper + path):
-            child = f"{path}/{entry.name}"
-            info = entry.stat(follow_symlinks=False)
-            before = _lstat(below, child)
-            if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
-                if before is not None:
-                    _note_deleted(child, found)
-                continue
-            if before is None:
-                found[child] = ChangeKind.ADDED
-                _note_parent(child, found)
-            elif not (
-                stat.S_ISDIR(info.st_mode)
-                and stat.S_ISDIR(before.st_mode)
-                and _same_directory(info, before)
-                and not _opaque(upper + child)
-            ):
-                found.setdefault(child, ChangeKind.MODIFIED)
-            if stat.S_ISDIR(info.st_mode):
-                lowers = below if before is not None and stat.S_ISDIR(before.st_mode) else []
-                stack.append((child, lowers))
+def _note(path: str, kind: ChangeKind, found: dict[str, ChangeKind]) -> None:
+    found[path] = kind
+    parent = path.rpartition("/")[0]
+    while parent and parent not in found:
+        found[parent] = ChangeKind.MODIFIED
+        parent = parent.rpartition("/")[0]
 
 
-def _same_directory(one: os.stat_result, other: os.stat_result) -> bool:
-    return (
-        one.st_mode == other.st_mode
-        and one.st_uid == other.st_uid
-        and one.st_gid == other.st_gid
-        and one.st_mtime_ns == other.st_mtime_ns
+def _differs(one: os.stat_result, other: os.stat_result) -> bool:
+    if (one.st_mode, one.st_uid, one.st_gid) != (other.st_mode, other.st_uid, other.st_gid):
+        return True
+    if stat.S_ISDIR(one.st_mode):
+        return False
+    return (one.st_size, one.st_mtime_ns, one.st_rdev) != (
+        other.st_size,
+        other.st_mtime_ns,
+        other.st_rdev,
     )
 
 
-def _note_deleted(path: str, found: dict[str, ChangeKind]) -> None:
-    found[path] = ChangeKind.DELETED
-    _note_parent(path, found)
+def _is_whiteout(info: os.stat_result) -> bool:
+    return stat.S_ISCHR(info.st_mode) and info.st_rdev == 0
 
 
-def _note_parent(path: str, found: dict[str, ChangeKind]) -> None:
-    parent = path.rpartition("/")[0]
-    if parent:
-        found.setdefault(parent, ChangeKind.MODIFIED)
+def _entries(path: str) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _opaque(path: str) -> bool:
@@ -93,7 +98,7 @@ def _lstat(lower: Sequence[str], path: str) -> os.stat_result | None:
             except (FileNotFoundError, NotADirectoryError):
                 info = None
                 break
-            if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+            if _is_whiteout(info):
                 return None
             if index < len(parts) - 1:
                 if not stat.S_ISDIR(info.st_mode):
@@ -110,13 +115,8 @@ def _merged_names(lower: Sequence[str], path: str) -> set[str]:
     names: set[str] = set()
     gone: set[str] = set()
     for root in lower:
-        try:
-            entries = list(os.scandir(root + path))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for entry in entries:
-            info = entry.stat(follow_symlinks=False)
-            if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
+        for entry in _entries(root + path):
+            if _is_whiteout(entry.stat(follow_symlinks=False)):
                 gone.add(entry.name)
             elif entry.name not in gone:
                 names.add(entry.name)
@@ -131,11 +131,7 @@ def usage(upper: Path) -> Usage:
     size = inodes = 0
     stack = [os.fspath(upper)]
     while stack:
-        try:
-            entries = list(os.scandir(stack.pop()))
-        except FileNotFoundError:
-            continue
-        for entry in entries:
+        for entry in _entries(stack.pop()):
             try:
                 info = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
@@ -147,6 +143,6 @@ def usage(upper: Path) -> Usage:
                     continue
                 seen.add(info.st_ino)
             inodes += 1
-            if stat.S_ISREG(info.st_mode):
+            if stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):
                 size += info.st_size
     return Usage(size, inodes)
