@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp.web_response import StreamResponse
 
 from pierhead.api import shape
@@ -23,9 +22,8 @@ async def list_containers(call: Call) -> StreamResponse:
         limit=call.integer("limit", 0) or 0,
         size=call.flag("size"),
         filters=call.filters(),
+        api=call.api,
     )
-    if call.api < 52:
-        body = encode(shape.containers(msgspec.json.decode(body), call.api))
     return call.raw_json(body)
 
 

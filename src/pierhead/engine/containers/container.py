@@ -54,8 +54,8 @@ class Container:
         self.pending_attaches: list[AttachSession] = []
         self.attached: set[AttachSession] = set()
         self.execs: dict[str, Exec] = {}
-        # (image name shown, JSON before the status text, JSON after it)
-        self.summary: tuple[str, bytes, bytes] | None = None
+        # the list entry: (image name shown, API form, JSON up to the status text)
+        self.summary: tuple[str, int, bytes] | None = None
 
     @property
     def id(self) -> str:

@@ -30,8 +30,8 @@ from pierhead.engine.containers.logoptions import parse_log_options
 from pierhead.engine.containers.merge import command_of, merge_config
 from pierhead.engine.containers.model import ContainerRecord, ContainerStatus, MountRecord
 from pierhead.engine.containers.names import check_name, generate_name
+from pierhead.engine.containers.registry import MASKED, READONLY
 from pierhead.errors import InvalidParameter, NotFound
-from pierhead.oci.runtime_spec import MASKED_PATHS, READONLY_PATHS
 
 log = logging.getLogger(__name__)
 
@@ -192,9 +192,9 @@ def _complete_host_config(ctx: Context, host: HostConfig) -> None:
     if host.pids_limit is not None and host.pids_limit <= 0:
         host.pids_limit = None
     if host.masked_paths is None:
-        host.masked_paths = None if host.privileged else list(MASKED_PATHS)
+        host.masked_paths = None if host.privileged else MASKED
     if host.readonly_paths is None:
-        host.readonly_paths = None if host.privileged else list(READONLY_PATHS)
+        host.readonly_paths = None if host.privileged else READONLY
     logs = host.log_config
     if not logs.type:
         logs.type = settings.log_driver

@@ -49,22 +49,24 @@ def select(ctx: Context, *, all: bool, limit: int, filters: Filters) -> list[Con
     return found
 
 
-async def list_json(ctx: Context, *, all: bool, limit: int, size: bool, filters: Filters) -> bytes:
-    """The encoded answer."""
+async def list_json(
+    ctx: Context, *, all: bool, limit: int, size: bool, filters: Filters, api: int = 56
+) -> bytes:
+    """The encoded answer in the shape of API version 1.``api``."""
+    form = form_of(api)
     containers = select(ctx, all=all, limit=limit, filters=filters)
     shown = _ImageNames(ctx)
     if size:
-        summaries = [await _with_size(ctx, c, summary(ctx, c, shown)) for c in containers]
+        summaries = [await _with_size(ctx, c, summary(ctx, c, shown, form)) for c in containers]
         return _encode(summaries)
     now_ns = time.time_ns()
     parts = []
     for container in containers:
         image = shown.of(container)
         cached = container.summary
-        if cached is None or cached[0] != image:
-            cached = container.summary = (image, *_encoded(ctx, container, image))
-        text = status_text(container, now_ns)
-        parts.append(b'%s"%s"%s' % (cached[1], text.encode(), cached[2]))
+        if cached is None or cached[0] != image or cached[1] != form:
+            cached = container.summary = (image, form, _encoded(ctx, container, image, form))
+        parts.append(b'%s"%s"}' % (cached[2], status_text(container, now_ns).encode()))
     return b"[" + b",".join(parts) + b"]"
 
 
@@ -77,32 +79,38 @@ def list_dicts(ctx: Context, *, all: bool, limit: int, filters: Filters) -> list
     ]
 
 
-def _encoded(ctx: Context, container: Container, image: str) -> tuple[bytes, bytes]:
-    """The JSON before and after the status text."""
-    fixed = _fixed(ctx, container, image)
-    encoded = _encode(fixed)
-    # The last member is added by hand, so that its value can be spliced in.
-    return encoded[:-1] + b',"Status":', b"}"
+def form_of(api: int) -> int:
+    """Which of the element's forms an API version has: the last version that changed it."""
+    return next((version for version in (52, 48, 46) if api >= version), 0)
 
 
-def summary(ctx: Context, container: Container, shown: _ImageNames) -> dict[str, Any]:
+def _encoded(ctx: Context, container: Container, image: str, form: int) -> bytes:
+    """The JSON up to the status text: that is the last member, to be put in by hand."""
+    return _encode(_fixed(ctx, container, image, form))[:-1] + b',"Status":'
+
+
+def summary(
+    ctx: Context, container: Container, shown: _ImageNames, form: int = 52
+) -> dict[str, Any]:
     """One element of ``GET /containers/json``."""
-    fixed = _fixed(ctx, container, shown.of(container))
+    fixed = _fixed(ctx, container, shown.of(container), form)
     fixed["Status"] = status_text(container, time.time_ns())
     return fixed
 
 
-def _fixed(ctx: Context, container: Container, image: str) -> dict[str, Any]:
+def _fixed(ctx: Context, container: Container, image: str, form: int) -> dict[str, Any]:
     record, status = container.record, container.status
     host: dict[str, Any] = {"NetworkMode": record.host_config.network_mode}
-    if record.host_config.annotations:
+    if record.host_config.annotations and form >= 46:
         host["Annotations"] = record.host_config.annotations
     health = status.health
     networks = {}
     for name, endpoint in endpoints(container).items():
         found = msgspec.to_builtins(endpoint)
         networks[name] = {key: found[key] for key in _SHOWN if key in found}
-    return {
+        if form < 48:
+            networks[name].pop("GwPriority", None)
+    fixed = {
         "Id": record.id,
         "Names": names(ctx, container),
         "Image": image,
@@ -113,13 +121,15 @@ def _fixed(ctx: Context, container: Container, image: str) -> dict[str, Any]:
         "Labels": record.config.labels or {},
         "State": str(status.phase),
         "HostConfig": host,
-        "Health": {
-            "Status": health.status if health else "none",
-            "FailingStreak": health.failing_streak if health else 0,
-        },
         "NetworkSettings": {"Networks": networks},
         "Mounts": mounts(container),
     }
+    if form >= 52:
+        fixed["Health"] = {
+            "Status": health.status if health else "none",
+            "FailingStreak": health.failing_streak if health else 0,
+        }
+    return fixed
 
 
 def names(ctx: Context, container: Container) -> list[str]:

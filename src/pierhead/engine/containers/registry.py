@@ -8,19 +8,34 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left, insort
+from typing import Final
 
 import msgspec
 
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.model import ContainerRecord, ContainerStatus
 from pierhead.errors import Conflict, InvalidParameter, NotFound
+from pierhead.oci.runtime_spec import MASKED_PATHS, READONLY_PATHS
 from pierhead.store.database import Database
 
 log = logging.getLogger(__name__)
 
+# Shared by all records, never changed.
+MASKED: Final = list(MASKED_PATHS)
+READONLY: Final = list(READONLY_PATHS)
+
 _encode = msgspec.json.Encoder().encode
 _decode_record = msgspec.json.Decoder(ContainerRecord).decode
 _decode_status = msgspec.json.Decoder(ContainerStatus).decode
+
+
+def _share_defaults(record: ContainerRecord) -> None:
+    """Decoding gives every record lists of its own; the usual ones need to be there once."""
+    host = record.host_config
+    if host.masked_paths == MASKED:
+        host.masked_paths = MASKED
+    if host.readonly_paths == READONLY:
+        host.readonly_paths = READONLY
 
 
 class Registry:
@@ -42,6 +57,7 @@ class Registry:
             except msgspec.DecodeError:
                 log.exception("unreadable container record", extra={"container": container_id})
                 continue
+            _share_defaults(container.record)
             self._adopt(container)
 
     def _adopt(self, container: Container) -> None:

@@ -102,9 +102,13 @@ class ContainerService:
         """Summaries for ``GET /containers/json``, newest first. ``limit`` 0 or less: no limit."""
         return listing.list_dicts(self._ctx, all=all, limit=limit, filters=filters)
 
-    async def list_json(self, *, all: bool, limit: int, size: bool, filters: Filters) -> bytes:
-        """The same, already encoded (parts are cached); computes sizes when asked."""
-        return await listing.list_json(self._ctx, all=all, limit=limit, size=size, filters=filters)
+    async def list_json(
+        self, *, all: bool, limit: int, size: bool, filters: Filters, api: int = 56
+    ) -> bytes:
+        """The same, encoded in the shape of API version 1.``api`` (parts are cached)."""
+        return await listing.list_json(
+            self._ctx, all=all, limit=limit, size=size, filters=filters, api=api
+        )
 
     async def inspect(self, ref: str, *, size: bool = False) -> dict[str, Any]:
         """The newest API version's inspect object."""
