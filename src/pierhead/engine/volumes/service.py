@@ -315,8 +315,8 @@ class VolumeService:
     def oci_mounts(self, container_id: str, mounts: Iterable[MountRecord]) -> Objects:
         """At start: mounts for the runtime spec, sorted so that parents come first.
 
-        The container's rootfs must be mounted. Makes missing sources of ``-v`` binds. Raises ``InvalidParameter`` for a source that
-        is gone.
+        The container's rootfs must be mounted. Makes missing sources of ``-v`` binds.
+        Raises ``InvalidParameter`` for a source that is gone.
         """
         result = []
         for record in mounts:
