@@ -184,8 +184,8 @@ class Runtime:
         if status is not None and not status.get("systemd-cgroup") and not _is_running(status):
             for _ in range(_BUSY_TRIES):
                 # a process that has just ended may still be counted for a moment
-                if cgroups.remove(self.layout, status["cgroup-path"], kill=False):
-                    shutil.rmtree(self.state_dir(container_id), ignore_errors=True)
+                # (in a thread: it is a dozen system calls that wait for locks of the kernel)
+                if await asyncio.to_thread(self._remove_ended, container_id, status):
                     return
                 await asyncio.sleep(_BUSY_PAUSE_S)
         options = ["--force"] if force else []
@@ -197,6 +197,13 @@ class Runtime:
             shutil.rmtree(self.state_dir(container_id), ignore_errors=True)
             return
         raise RuntimeFailed(clean_message(done.stderr.decode(errors="replace")))
+
+    def _remove_ended(self, container_id: str, status: dict[str, Any]) -> bool:
+        """The cgroup and the state of a container without processes; False: one is left."""
+        if not cgroups.remove(self.layout, status["cgroup-path"], kill=False):
+            return False
+        shutil.rmtree(self.state_dir(container_id), ignore_errors=True)
+        return True
 
     async def start(self, container_id: str) -> None:
         """The runtime's own ``start``; ``Conmon.start`` is quicker with crun."""

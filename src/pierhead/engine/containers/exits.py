@@ -66,7 +66,6 @@ async def handle_exit(ctx: Context, container: Container, found: ExitStatus) -> 
     remove = record.host_config.auto_remove and not restart and not status.manually_restarted
     status.remove_on_exit = remove
     ctx.registry.save_status(container)
-    (ctx.paths.exits / container.id).unlink(missing_ok=True)
     container.exited.set()
     if found.oom_killed:
         emit(ctx, container, "oom")

@@ -241,7 +241,12 @@ async def _clean_up(ctx: Context, container_id: str, cgroup: str | None) -> None
     await _delete_runtime(ctx, container_id)
     if cgroup is not None:
         await asyncio.to_thread(cgroups.remove, ctx.layout, cgroup)
-    await asyncio.to_thread(shutil.rmtree, ctx.paths.bundle(container_id), True)
+    await asyncio.to_thread(_delete_files, ctx, container_id)
+
+
+def _delete_files(ctx: Context, container_id: str) -> None:
+    shutil.rmtree(ctx.paths.bundle(container_id), ignore_errors=True)
+    (ctx.paths.exits / container_id).unlink(missing_ok=True)
 
 
 async def cleaned_up(container: Container) -> None:
