@@ -116,8 +116,7 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
             leave_stdin_open=record.config.tty or not record.config.stdin_once,
             log_size_max_bytes=file_limit_bytes(options_of(container)),
         )
-        if (ready := getattr(sandbox, "ready", None)) is not None:
-            await ready()
+        await sandbox.ready()  # the interfaces were made meanwhile
     finally:
         sandbox.release()  # the created process holds the namespace from here on
     for session in container.pending_attaches:
