@@ -86,7 +86,7 @@ class Connection(RequestHandler):
             return None
         if self._current_request is not None or self._messages:
             self.close()  # after this answer
-            return True
+            return self.ssl_context is None  # with TLS asyncio ignores it, and complains
         return None
 
     def connection_lost(self, exc: BaseException | None) -> None:

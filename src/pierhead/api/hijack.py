@@ -47,6 +47,9 @@ class HijackProtocol(asyncio.Protocol):
         self._writable.set()
         self._hangup: select.epoll | None = None
         self._discard = False
+        self._tls = transport.get_extra_info("ssl_object") is not None
+        if self._tls:
+            _stay_open(transport, True)
         if early or eof:
             self._readable.set()
         if eof:
@@ -68,7 +71,7 @@ class HijackProtocol(asyncio.Protocol):
         self._eof = True
         self._readable.set()
         self._watch_hangup()
-        return True
+        return not self._tls  # with TLS asyncio ignores it, and complains
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -120,6 +123,8 @@ class HijackProtocol(asyncio.Protocol):
         self._discard = True
         self._chunks.clear()
         transport = self._transport
+        if self._tls:
+            _stay_open(transport, False)
         if not transport.is_closing():
             with contextlib.suppress(OSError, RuntimeError):
                 if transport.can_write_eof():
@@ -144,7 +149,7 @@ class HijackProtocol(asyncio.Protocol):
         reports EPOLLHUP and EPOLLERR, and can itself be polled.
         """
         sock = self._transport.get_extra_info("socket")
-        if sock is None or self._transport.is_closing():
+        if sock is None or self._tls or self._transport.is_closing():
             return
         hangup = select.epoll()
         try:
@@ -164,6 +169,22 @@ class HijackProtocol(asyncio.Protocol):
             asyncio.get_running_loop().remove_reader(self._hangup.fileno())
             self._hangup.close()
             self._hangup = None
+
+
+def _stay_open(transport: asyncio.Transport, hold: bool) -> None:
+    """Keep asyncio's TLS from ending a connection because the client has ended its side.
+
+    TLS 1.3 has half-close (RFC 8446, 6.1) and Go's CloseWrite uses it: ``close_notify``,
+    then reading on. asyncio answers it by shutting down, which loses our output; there is
+    no public way to stop it, so its method is covered while we go on, if it is there.
+    """
+    tls = getattr(transport, "_ssl_protocol", None)
+    if tls is None or not hasattr(type(tls), "_start_shutdown"):
+        return
+    if hold:
+        tls._start_shutdown = lambda: None
+    else:
+        vars(tls).pop("_start_shutdown", None)
 
 
 class HijackedIO:
