@@ -406,7 +406,10 @@ class _State:
             wanted = types[min(count - 1, len(types) - 1)]
             values.append(self._typed(final, wanted))
         if name == "call" and function is BUILTINS["call"]:
-            called = str(arguments[0]) if arguments else display(final)
+            if arguments:
+                called = str(arguments[0])
+            else:  # reflect.Value.String
+                called = final if isinstance(final, str) else f"<{type_name(final)} Value>"
             self._node = node
             raise self._fail(f"error calling call: {_no_call(called, values[0])}")
         try:

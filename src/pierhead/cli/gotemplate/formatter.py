@@ -95,13 +95,8 @@ class Formatter:
     def _value(self, value: Value, verb: str, depth: int) -> None:
         if isinstance(value, Interface):
             value = value.held
-        if value is None:
-            if self.sharp_v:
-                self.write("interface {}(nil)")
-            elif verb == "v":
-                self.write("<nil>")
-            else:
-                self.write(f"%!{verb}(<nil>)")
+        if value is None:  # a nil interface, whatever the verb
+            self.write("interface {}(nil)" if self.sharp_v else "<nil>")
         elif isinstance(value, bool):
             if verb in "tv":
                 self.pad("true" if value else "false")

@@ -99,7 +99,7 @@ def _eq(first: Value, *others: Value) -> bool:
             continue
         if _kind(first) != _kind(other) and first is not None and other is not None:
             raise FunctionError(
-                f"non-comparable types {display(first)}: {type_name(first)}, "
+                f"non-comparable types {sprintf('%s', [first])}: {type_name(first)}, "
                 f"{type_name(other)}: {display(other)}"
             )
         if _is_nil(first) or _is_nil(other):
@@ -107,7 +107,7 @@ def _eq(first: Value, *others: Value) -> bool:
                 return True
             continue
         if isinstance(other, (list, dict)) or (isinstance(other, GoStruct) and not other.pointer):
-            raise FunctionError(f"non-comparable type {display(other)}: {type_name(other)}")
+            raise FunctionError(f"non-comparable type {sprintf('%s', [other])}: {type_name(other)}")
         if first is other:
             return True
     return False
@@ -135,7 +135,6 @@ def _le(first: Value, second: Value) -> bool:
 
 
 def _position(index: Value, limit: int) -> int:
-    index = unwrap(index)
     if index is None:
         raise FunctionError("cannot index slice/array with nil")
     if not is_integer(index):
@@ -167,12 +166,12 @@ def _index(item: Value, *indexes: Value) -> Value:
             raise FunctionError("index of nil pointer")
         if isinstance(item, str):
             data = str(item).encode("utf-8", "surrogateescape")
-            at = _position(index, len(data))
+            at = _position(unwrap(index), len(data))
             if at == len(data):
                 raise FunctionError("reflect: string index out of range")
             item = GoInt(data[at], "uint8")
         elif isinstance(item, list):
-            at = _position(index, len(item))
+            at = _position(unwrap(index), len(item))
             if at == len(item):
                 raise FunctionError("reflect: slice index out of range")
             item = element(item, at)
@@ -226,6 +225,8 @@ def _slice(item: Value, *indexes: Value) -> Value:
 
 
 def _len(item: Value) -> int:
+    if item is None:
+        raise FunctionError("reflect: call of reflect.Value.Type on zero Value")
     item = unwrap(item)
     if isinstance(item, NilPointer):
         raise FunctionError("len of nil pointer")

@@ -6,6 +6,7 @@ that ``inspect`` shows the daemon's own numbers and escapes.
 
 from __future__ import annotations
 
+from pierhead.cli.gotemplate.errors import FunctionError
 from pierhead.cli.gotemplate.numbers import float_text
 from pierhead.cli.gotemplate.values import (
     Duration,
@@ -74,6 +75,8 @@ def _encode(value: Value, html: bool, out: list[str]) -> None:
         out.append("true" if value else "false")
     elif isinstance(value, (int, Duration)):
         out.append(str(int(value)))
+    elif isinstance(value, complex):
+        raise FunctionError("json: unsupported type: complex128")
     elif isinstance(value, float):
         out.append(_float(value))
     elif isinstance(value, GoStruct):

@@ -223,7 +223,8 @@ class Lexer:
             return self._take(RAW_STRING, end + 1)
         if char == "$":
             return self._name(VARIABLE, VARIABLE)
-        if char == "." and source[start + 1 : start + 2] not in tuple("0123456789"):
+        # A dot at the very end is a number to Go, and a bad one.
+        if char == "." and source[start + 1 : start + 2] not in ("", *"0123456789"):
             return self._name(FIELD, DOT)
         if char in ".+-" or "0" <= char <= "9":
             return self._number()

@@ -67,23 +67,29 @@ def _parse_float(text: str) -> float | None:
     if len(lowered) - len(body) > 1 or not body.isascii():
         return None
     if body.startswith("0x"):
-        if "p" not in body or ("_" in body and not _good_underscores(body)):
+        if "p" not in body or not _good_underscores(body[1:]):
             return None
         try:
             return float.fromhex(lowered.replace("_", ""))
         except (ValueError, OverflowError):
             return None
-    if "_" in body or not body or body[0] not in "0123456789.":
-        return None  # underscores need a base prefix in Go's ParseFloat
+    if not body or body[0] not in "0123456789." or not _good_underscores(body):
+        return None
     try:
-        value = float(lowered)
+        value = float(lowered.replace("_", ""))
     except ValueError:
         return None
     return None if value in (float("inf"), float("-inf")) else value
 
 
 def _good_underscores(body: str) -> bool:
-    return not (body.endswith("_") or "__" in body)
+    """Every underscore stands between two digits (``x`` of a prefix counts as one)."""
+    digits = "0123456789abcdefx"
+    return all(
+        0 < at < len(body) - 1 and body[at - 1] in digits and body[at + 1] in digits
+        for at, char in enumerate(body)
+        if char == "_"
+    )
 
 
 def _from_float(value: float) -> tuple[int | None, int | None]:
@@ -160,7 +166,7 @@ def float_text(value: float, verb: str = "g", precision: int = -1) -> str:
         return f"{value:.{precision}{verb}}"
     sign, digits, point = _shortest(value)
     exponent = point - 1
-    if verb in "fF" or (verb in "gG" and -4 <= exponent < max(21, 0)):
+    if verb in "fF" or (verb in "gG" and -4 <= exponent < 6):
         if point <= 0:
             return f"{sign}0.{'0' * -point}{digits}" if digits != "0" else sign + "0"
         if len(digits) <= point:
