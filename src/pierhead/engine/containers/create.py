@@ -232,7 +232,11 @@ def _check_links(ctx: Context, host: HostConfig) -> None:
 
 def _volumes_from(ctx: Context) -> Callable[[str], list[MountRecord]]:
     def mounts_of(ref: str) -> list[MountRecord]:
-        return ctx.registry.get(ref).record.mounts
+        try:
+            return ctx.registry.get(ref).record.mounts
+        except NotFound as error:
+            # Not a 404: the stock client would take the image for missing and pull it.
+            raise InvalidParameter(error.message) from error
 
     return mounts_of
 

@@ -20,6 +20,7 @@ from pierhead import tasks
 from pierhead.engine.containers import health
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
+from pierhead.engine.containers.destinations import resolve_destination
 from pierhead.engine.containers.events import emit
 from pierhead.engine.containers.failures import UNKNOWN, start_failure
 from pierhead.engine.containers.logfiles import file_limit_bytes, options_of, prepare_log
@@ -85,6 +86,8 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
         if ctx.volumes.needs_mount(record.mounts):
             await ctx.volumes.mount(container_id, record.mounts)
         mounts = ctx.volumes.oci_mounts(container_id, record.mounts)
+        for mount in mounts:
+            mount["destination"] = resolve_destination(rootfs, mount["destination"])
         shm_path = _shared_memory(ctx, container)
         log_path = prepare_log(ctx, container)
     except BaseException:
