@@ -471,7 +471,8 @@ class TestVanishingClients:
         docker("run", "-d", "--name", name, "busybox", "sh", "-c", "seq 3000000; sleep 100")
         with api.connect() as stuck:
             stuck.sendall(
-                f"GET {V}/containers/{name}/logs?follow=1&stdout=1 HTTP/1.1\r\nHost: d\r\n\r\n".encode()
+                f"GET {V}/containers/{name}/logs?follow=1&stdout=1 HTTP/1.1\r\n"
+                "Host: d\r\n\r\n".encode()
             )
             time.sleep(0.5)
             begin = time.monotonic()
