@@ -76,7 +76,7 @@ class Connection(RequestHandler):
             return
         self._early += data
         if len(self._early) > _EARLY_LIMIT_BYTES and self.transport is not None:
-            self.transport.pause_reading()  # type: ignore[attr-defined]
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """The client has shut its side: end what waits for it, answer what it has asked."""
@@ -114,7 +114,7 @@ class Connection(RequestHandler):
         self._watching = None
         self.close()
         self.transport = None
-        return transport, early  # type: ignore[return-value]
+        return transport, early
 
     def answered(self) -> None:
         """A request that might have been hijacked was answered instead: the rest is HTTP again."""

@@ -238,7 +238,7 @@ async def _recover(
     await volumes.recover(
         [container.record for container in known], [container.id for container in running]
     )
-    await networks.recover(running)  # type: ignore[arg-type]
+    await networks.recover(running)
     await containers.recover()
     alive = sum(1 for container in containers.all() if container.status.phase is Phase.RUNNING)
     log.info(

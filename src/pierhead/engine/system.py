@@ -5,10 +5,10 @@ What can't change while pierd runs is found out once; counts are taken at the ca
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -111,7 +111,7 @@ class SystemService:
         }
 
     def info(self) -> dict[str, Any]:
-        """``GET /info``."""
+        """``GET /info``. To be called in the event loop, whose tasks it counts."""
         settings = self._settings
         counts = {"running": 0, "paused": 0, "stopped": 0}
         for container in self._containers.all():
@@ -127,7 +127,7 @@ class SystemService:
             "ContainersRunning": counts["running"],
             "ContainersPaused": counts["paused"],
             "ContainersStopped": counts["stopped"],
-            "Images": len(self._images.list(Filters(), all=True)),
+            "Images": len(self._images),
             "Driver": settings.storage_driver,
             "DriverStatus": [
                 ["Backing Filesystem", _filesystem(settings.data_root)],
@@ -153,7 +153,7 @@ class SystemService:
             "IPv4Forwarding": _ip_forwarding(),
             "Debug": settings.debug,
             "NFd": len(os.listdir("/proc/self/fd")),
-            "NGoroutines": _running_tasks(),
+            "NGoroutines": len(asyncio.all_tasks()),
             "SystemTime": _now_rfc3339(),
             "LoggingDriver": settings.log_driver,
             "CgroupDriver": "cgroupfs",
@@ -385,11 +385,6 @@ def _init_binary() -> str:
         if shutil.which(name):
             return name
     return "docker-init"
-
-
-def _running_tasks() -> int:
-    asyncio = sys.modules.get("asyncio")
-    return len(asyncio.all_tasks()) if asyncio else 0
 
 
 def _build_time() -> float:
