@@ -45,7 +45,8 @@ class Promises:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     there: dict[str, str] = field(default_factory=dict)  # container name -> id
-    running: set[str] = field(default_factory=set)
+    sleepers: set[str] = field(default_factory=set)  # run until they are told to stop
+    running: set[str] = field(default_factory=set)  # sleepers whose start was acknowledged
     gone: set[str] = field(default_factory=set)  # removal acknowledged
     unsure: set[str] = field(default_factory=set)  # asked for, and no answer came
     images: set[str] = field(default_factory=set)
@@ -135,7 +136,8 @@ class Worker(threading.Thread):
         self.count += 1
         name = f"{self.prefix}-{self.count}"
         promises = self.promises
-        command = ["sleep", "1000"] if self.random.random() < 0.7 else ["sh", "-c", "exit 3"]
+        sleeps = self.random.random() < 0.7
+        command = ["sleep", "1000"] if sleeps else ["sh", "-c", "exit 3"]
         body = {
             "Image": "busybox",
             "Cmd": command,
@@ -149,6 +151,8 @@ class Worker(threading.Thread):
         if self.check(answer, "create", 201):
             promises.there[name] = answer.json["Id"]
             self.mine.append(name)
+            if sleeps:
+                promises.sleepers.add(name)
         promises.unsure.discard(name)
 
     def pick(self) -> str | None:
@@ -157,7 +161,8 @@ class Worker(threading.Thread):
     def start_one(self) -> None:
         if name := self.pick():
             answer = ask(self.api, "POST", f"/containers/{name}/start")
-            self.check(answer, f"start {name}", 204, 304)
+            if self.check(answer, f"start {name}", 204, 304) and name in self.promises.sleepers:
+                self.promises.running.add(name)
 
     def exec_one(self) -> None:
         if name := self.pick():
@@ -170,6 +175,7 @@ class Worker(threading.Thread):
 
     def stop_one(self) -> None:
         if name := self.pick():
+            self.promises.running.discard(name)
             answer = ask(self.api, "POST", f"/containers/{name}/stop?t=1")
             self.check(answer, f"stop {name}", 204, 304)
 
@@ -188,6 +194,7 @@ class Worker(threading.Thread):
     def remove(self) -> None:
         if name := self.pick():
             self.mine.remove(name)
+            self.promises.running.discard(name)
             self.promises.there.pop(name)
             self.promises.unsure.add(name)
             answer = ask(self.api, "DELETE", f"/containers/{name}?force=1&v=1")
@@ -207,6 +214,8 @@ def examine(pierd: Pierd, promises: Promises) -> None:
     assert not risen, f"removal acknowledged, and back again: {risen}"
     strange = set(listed) - set(promises.there) - promises.unsure
     assert not strange, f"nobody asked for: {strange}"
+    fallen = {n: listed[n]["Status"] for n in promises.running if listed[n]["State"] != "running"}
+    assert not fallen, f"start acknowledged, and not running: {fallen}"
     for name, container in listed.items():
         assert container["State"] in ("created", "running", "exited"), (name, container["State"])
     tags = {tag for image in pierd.api.get(f"{V}/images/json").json for tag in image["RepoTags"]}
@@ -282,6 +291,7 @@ def test_fifty_deaths(victim: Pierd) -> None:
             answer = victim.api.delete(f"{V}/containers/{name}?force=1&v=1", timeout_s=30)
             assert answer.status == 204, f"seed {SEED}, {name}: {answer}"
             promises.gone.add(name)
+            promises.running.discard(name)
             promises.there.pop(name)
     print(
         f"{promises.acknowledged} requests acknowledged, {len(promises.gone)} removals, "
