@@ -82,8 +82,10 @@ class Usage(NamedTuple):
 class Snapshotter(Protocol):
     """See the module's docstring. ``NotFound`` for unknown chain ids and keys, everywhere."""
 
-    driver: str
-    """The name ``docker info`` shows and the directory under ``snapshots/``."""
+    @property
+    def driver(self) -> str:
+        """The name ``docker info`` shows and the directory under ``snapshots/``."""
+        ...
 
     on_removed: Callable[[ChainId], None] | None
     """Called when a snapshot that stood on this layer is gone: maybe the layer can go, too."""
