@@ -67,7 +67,9 @@ def parse_host(host: str) -> str:
     scheme, separator, rest = host.partition("://")
     if not separator:
         if host.startswith("/"):
-            raise CliError(f"unable to parse docker host `{host}`: write unix://{host}")
+            raise CliError(
+                f"Failed to initialize: unable to parse docker host `{host}`: write unix://{host}"
+            )
         scheme, rest = "tcp", host
     if scheme == "ssh":
         raise CliError(
@@ -81,7 +83,7 @@ def parse_host(host: str) -> str:
         if not rest:
             rest = "127.0.0.1:2375"
         return f"{scheme}://{rest}"
-    raise CliError(f"unable to parse docker host `{host}`")
+    raise CliError(f"Failed to initialize: unable to parse docker host `{host}`")
 
 
 def _tls(cli: Cli, host: str) -> Any:

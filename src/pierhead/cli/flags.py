@@ -172,7 +172,8 @@ def parse(
             found = by_name.get(name)
             if found is None:
                 if name == "help":
-                    raise HelpWanted
+                    _help(value if equals else "true")
+                    continue
                 raise FlagError(f"unknown flag: --{name}")
             if not equals:
                 if found[2] == "bool":
@@ -190,7 +191,7 @@ def parse(
                 found = by_short.get(letter)
                 if found is None:
                     if letter == "h":
-                        raise HelpWanted
+                        raise HelpWanted("Flag shorthand -h has been deprecated, use --help")
                     raise FlagError(f"unknown shorthand flag: {letter!r} in -{letters}")
                 if len(letters) > 2 and letters[1] == "=":
                     value, left = letters[2:], ""
@@ -205,7 +206,17 @@ def parse(
                     raise FlagError(f"flag needs an argument: {letter!r} in -{letters}")
                 _set(options, found, value)
                 letters = left
+    if values.get("help") is True:
+        raise HelpWanted
     return options, rest
+
+
+def _help(value: str) -> None:
+    try:
+        if parse_bool(value):
+            raise HelpWanted
+    except ValueError as error:
+        raise FlagError(f'invalid argument {go_quote(value)} for "--help" flag: {error}') from None
 
 
 def check_count(path: str, args: Sequence[str], bounds: tuple[int, int | None]) -> None:

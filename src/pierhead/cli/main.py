@@ -163,6 +163,15 @@ def resolve(words: Sequence[str]) -> tuple[str, str, int] | None:
 
 def run(argv: Sequence[str]) -> int:
     """Run the command line (without the program's name), return the exit code."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return 130
+    except OutputClosed:
+        return _die_of_sigpipe()
+
+
+def _run(argv: Sequence[str]) -> int:
     path = ""
     try:
         options, words = parse(GLOBAL_FLAGS, argv, interspersed=False)
@@ -191,9 +200,10 @@ def run(argv: Sequence[str]) -> int:
         check_count(full_path, args, command.args)
         cli = Cli(options, full_path)
         return command.run(cli, command_options, args) or 0
-    except HelpWanted:
+    except HelpWanted as wanted:
         from pierhead.cli.help import print_help
 
+        _error(str(wanted))
         return print_help(path)
     except (FlagError, ArgumentCountError) as error:
         from pierhead.cli.help import usage_line
@@ -216,10 +226,6 @@ def run(argv: Sequence[str]) -> int:
         return 1
     except Exit as error:
         return error.code
-    except KeyboardInterrupt:
-        return 130
-    except OutputClosed:
-        return _die_of_sigpipe()
 
 
 def _die_of_sigpipe() -> int:
@@ -240,7 +246,7 @@ def _unknown(words: Sequence[str]) -> int:
     if words[0] in table.GROUPS:
         from pierhead.cli.help import print_help
 
-        if len(words) == 1 or words[1] in ("--help", "-h"):
+        if len(words) == 1 or "--help" in words or "-h" in words:
             return print_help(words[0])
         if words[1].startswith("-"):
             _error(

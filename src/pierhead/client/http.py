@@ -405,8 +405,14 @@ class Client:
             if not check:
                 return response
             message = _error_message(response)
-            if response.status == 400 and not self.settled and self._take_version(message):
-                continue
+            if response.status == 400 and not self.settled:
+                if self._take_version(message):
+                    continue
+                if method == "HEAD" and versioned:
+                    # No body, so no reason: ask which versions it speaks.
+                    before = self.version
+                    if self.negotiate() != before:
+                        continue
             self.settled = True
             raise ApiError(response.status, message)
 

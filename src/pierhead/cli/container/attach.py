@@ -19,11 +19,11 @@ def check_state(found: dict[str, Any]) -> None:
     """Refuse containers that have no streams now."""
     state = found.get("State") or {}
     if not state.get("Running"):
-        raise CliError("cannot attach to a stopped container, start it first")
+        raise CliError("You cannot attach to a stopped container, start it first")
     if state.get("Paused"):
-        raise CliError("cannot attach to a paused container, unpause it first")
+        raise CliError("You cannot attach to a paused container, unpause it first")
     if state.get("Restarting"):
-        raise CliError("cannot attach to a restarting container, wait until it is running")
+        raise CliError("You cannot attach to a restarting container, wait until it is running")
 
 
 def attach(cli: Cli, options: Options, args: list[str]) -> int:

@@ -205,7 +205,7 @@ def _to_container(
 ) -> tuple[int, str] | None:
     if source != "-":
         source = _local(source)
-    place = Place(target)
+    place = Place(target or ".")
     mode = 0
     try:
         found = _stat(cli, container, target)
@@ -216,11 +216,10 @@ def _to_container(
         mode = found["mode"]
         place.exists = True
         place.is_dir = bool(mode & MODE_DIR)
-    except ApiError as error:
-        # A target that isn't there yet is fine if its parent is; a container that
-        # isn't there will be told by the upload itself.
-        if error.status >= 500:
-            raise
+    except ApiError:
+        # A target that isn't there yet is fine if its parent is; a container that isn't
+        # there will be told by the upload itself.
+        pass
     problem = mode_problem(mode)
     if problem:
         raise CliError(
@@ -239,6 +238,7 @@ def _to_container(
 
         parent, entry = split_entry(origin.path)
         content = archive(parent, entry, renamer(change), rebase=origin.rebase)
+        directory = directory.rstrip("/") or directory
     counter = _Counter(content)
     query = {
         "path": directory,

@@ -66,6 +66,9 @@ def run(cli: Cli, options: Options, args: list[str]) -> int:
             body["HostConfig"]["ConsoleSize"] = [rows, columns]
     try:
         container = create_container(cli, options, body)
+    except (CliError, ClientError) as error:
+        raise with_help(str(error), "run", status_of(str(error))) from None
+    try:
         if body["AttachStdin"] or body["AttachStdout"] or body["AttachStderr"]:
             return _run_attached(cli, options, container, body)
         try:
@@ -89,8 +92,6 @@ def _run_attached(cli: Cli, options: Options, container: str, body: dict[str, An
 
         on_terminal = tty and is_terminal(1)
         keys_text, keys = detach_keys(cli, options.string("detach-keys"))
-    if not stdout and not stderr:
-        cli.out(container + "\n")
     work = SignalWork(
         client,
         container,

@@ -99,7 +99,7 @@ def _make(
     is_directory = there and os.path.isdir(path) and not os.path.islink(path)
     if member.isdir():
         if there and not is_directory:
-            raise UnpackError(f'cannot overwrite non-directory "{path}" with directory')
+            raise UnpackError(f'cannot overwrite non-directory "{path}" with directory "{root}"')
         if not there:
             os.mkdir(path)
         return path != root
