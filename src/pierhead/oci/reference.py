@@ -119,7 +119,7 @@ def parse(text: str) -> Reference:
     found_domain, found_path = match["domain"], match["path"]
     if found_domain is None:
         raise InvalidParameter(INVALID)
-    if len(found_path) > NAME_LIMIT or len(f"{found_domain}/{found_path}") > NAME_LIMIT + 128:
+    if len(found_path) > NAME_LIMIT:
         raise InvalidParameter(f"repository name must not be more than {NAME_LIMIT} characters")
     digest = match["digest"]
     if digest is not None:
