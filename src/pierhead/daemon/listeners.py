@@ -52,13 +52,14 @@ class Listener:
     sock: socket.socket
     tls: ssl.SSLContext | None = None
     path: Path | None = None  # to remove at stop: only of sockets we made
+    inode: int = 0
 
     def remove(self) -> None:
         """Remove the socket file, unless somebody has put another one there."""
         if self.path is None:
             return
         with contextlib.suppress(OSError):
-            if self.sock.getsockname() == str(self.path):
+            if self.path.lstat().st_ino == self.inode:
                 self.path.unlink()
 
 
@@ -128,7 +129,7 @@ def _unix(host: str, address: str, group: str) -> Listener:
         path.unlink(missing_ok=True)
         raise ListenError(f"{host}: {error.strerror or error}") from error
     sock.setblocking(False)
-    return Listener(host, sock, path=path)
+    return Listener(host, sock, path=path, inode=path.lstat().st_ino)
 
 
 def _clear(host: str, path: Path) -> None:
