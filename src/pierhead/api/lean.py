@@ -42,15 +42,18 @@ def install(name: str = "aiohttp") -> None:
     package.__path__ = spec.submodule_search_locations
     package.__file__ = spec.origin
     package.__package__ = name
-    package.__version__ = _version(name)  # type: ignore[attr-defined]
+    package.__version__ = _version(spec.origin)  # type: ignore[attr-defined]
     sys.modules[name] = package
 
 
-def _version(name: str) -> str:
-    """What ``name.__version__`` says: aiohttp's own submodules ask for it."""
-    from importlib.metadata import PackageNotFoundError, version
+def _version(source: str | None) -> str:
+    """What the package's ``__version__`` will be: its own submodules ask for it.
 
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
+    From the source's first lines; ``importlib.metadata`` would cost 2 MB of imports.
+    """
+    if source is not None:
+        with open(source, encoding="utf-8") as file:
+            for line in file.read(1000).splitlines():
+                if line.startswith("__version__ = "):
+                    return line.partition("=")[2].strip().strip("\"'")
+    return ""

@@ -11,7 +11,6 @@ import aiohttp
 from pierhead.errors import InvalidParameter, Unavailable
 
 _CHUNK: Final = 256 << 10
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)
 
 
 @asynccontextmanager
@@ -22,9 +21,11 @@ async def download(url: str) -> AsyncIterator[AsyncIterator[bytes]]:
     """
     if "://" not in url:
         url = f"http://{url}"
+    # Here, because at import it would load the HTTP client: see api/lean.py.
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)
     try:
         async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True, auto_decompress=False) as http,
+            aiohttp.ClientSession(timeout=timeout, trust_env=True, auto_decompress=False) as http,
             http.get(url) as response,
         ):
             if response.status >= 400:
