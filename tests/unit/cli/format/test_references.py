@@ -45,7 +45,7 @@ def test_names(text: str, full: str, short: str) -> None:
     ],
 )
 def test_refused(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match="reference|repository") as caught:
+    with pytest.raises(ValueError, match=r"reference|repository") as caught:
         parse(text)
     assert str(caught.value).startswith(message)
 
