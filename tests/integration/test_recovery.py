@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from support.daemon import Pierd
 from support.leaks import kill_monitors, monitors, mounts_below, unmount_below
 

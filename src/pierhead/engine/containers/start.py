@@ -241,9 +241,11 @@ async def _clean_up(ctx: Context, container_id: str, cgroup: str | None) -> None
     """``cgroup``: to be removed without the runtime's help, whose state may be lost."""
     await asyncio.sleep(0)  # what was told of the exit goes out first
     await _delete_runtime(ctx, container_id)
-    if cgroup is not None:
-        await asyncio.to_thread(cgroups.remove, ctx.layout, cgroup)
-    await asyncio.to_thread(_delete_files, ctx, container_id)
+    try:
+        if cgroup is not None:
+            await asyncio.to_thread(cgroups.remove, ctx.layout, cgroup)
+    finally:
+        await asyncio.to_thread(_delete_files, ctx, container_id)
 
 
 def _delete_files(ctx: Context, container_id: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.wait import notify_exit, notify_removed, register_wait
 from pierhead.errors import InvalidParameter
-
 from unit.engine.containers.test_registry import container
 
 
