@@ -33,6 +33,7 @@ from pierhead.store.unpack import remove_tree, set_xattr, write_all
 
 _PATH: Final = os.O_PATH | os.O_CLOEXEC
 _DIRECTORY: Final = _PATH | os.O_DIRECTORY
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 STAT_HEAD_BYTES: Final = 4
 """``archive`` writes the stat before the tar: its length in this many bytes, then JSON."""
 
@@ -263,23 +264,27 @@ def extract(
         try:
             extractor.add(header, reader)
         except OSError as error:
-            if error.errno in (errno.EROFS, errno.EPERM, errno.EACCES):
-                raise _read_only(None, root_fd) from error
-            raise
+            if error.errno == errno.EROFS:  # further down, below another mount
+                raise Forbidden("mounted volume is marked read-only") from error
+            if error.errno in _FULL:
+                raise
+            raise InvalidParameter(f"cannot unpack {_show(header.name)}: {error.strerror}") from (
+                error
+            )
     extractor.finish()
 
 
 def _check_writable(fd: int, root_fd: int, read_only_rootfs: bool) -> None:
-    if os.fstatvfs(fd).f_flag & os.ST_RDONLY:
-        raise _read_only(fd, root_fd)
-    if read_only_rootfs and os.fstat(fd).st_dev == os.fstat(root_fd).st_dev:
+    """Raises ``Forbidden`` in Docker's words for what is mounted read-only."""
+    in_rootfs = os.fstat(fd).st_dev == os.fstat(root_fd).st_dev
+    if _is_read_only(fd) and not (in_rootfs and _is_read_only(root_fd)):
+        raise Forbidden("mounted volume is marked read-only")
+    if in_rootfs and (read_only_rootfs or _is_read_only(root_fd)):
         raise Forbidden("container rootfs is marked read-only")
 
 
-def _read_only(fd: int | None, root_fd: int) -> Forbidden:
-    if fd is not None and os.fstat(fd).st_dev == os.fstat(root_fd).st_dev:
-        return Forbidden("container rootfs is marked read-only")
-    return Forbidden("mounted volume is marked read-only")
+def _is_read_only(fd: int) -> bool:
+    return bool(os.fstatvfs(fd).f_flag & os.ST_RDONLY)
 
 
 class Extractor:
