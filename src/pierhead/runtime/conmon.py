@@ -41,7 +41,7 @@ from pierhead.runtime.attach import ConmonAttach, connect
 from pierhead.runtime.crun import Runtime, RuntimeFailed, clean_message
 from pierhead.store.paths import Paths
 
-__all__ = ["Conmon", "ConmonAttach", "ExitStatus", "Started"]
+__all__ = ["Conmon", "ConmonAttach", "ExitStatus", "Launch", "Started"]
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,50 @@ class _SyncPipe:
         self.read_fd = self.write_fd = -1
 
 
+class Launch:
+    """A conmon that has started and waits."""
+
+    def __init__(
+        self, conmon: Conmon, container_id: str, child: Child, sync: _SyncPipe, start_fd: int
+    ) -> None:
+        self._conmon = conmon
+        self._container_id = container_id
+        self._child = child
+        self._sync = sync
+        self._start_fd = start_fd
+        self._ticks = _start_ticks(child.pid)
+
+    async def create(self) -> Started:
+        """Let it create the container of its bundle, now complete.
+
+        Everything that failed is cleaned up; raises ``RuntimeFailed`` with crun's message.
+        """
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended: the other pipe tells
+                os.write(self._start_fd, b"1")
+            async with asyncio.timeout(_CREATE_TIMEOUT_S):
+                answer = await self._sync.message()
+            pid = _started_pid(answer)
+        except BaseException:
+            await asyncio.shield(self.abandon())
+            raise
+        self._close()
+        return Started(pid, self._child.pid, self._ticks)
+
+    async def abandon(self) -> None:
+        """End it, and whatever it has created. Idempotent."""
+        # first the process, then its pipe: at the pipe's end it would go ahead
+        self._child.kill()
+        self._close()
+        await self._conmon.abandon(self._container_id, self._child)
+
+    def _close(self) -> None:
+        self._sync.close()
+        if self._start_fd >= 0:
+            os.close(self._start_fd)
+            self._start_fd = -1
+
+
 class Conmon:
     def __init__(self, paths: Paths, runtime: Runtime, binary: str = "conmon") -> None:
         self.paths = paths
@@ -140,7 +184,7 @@ class Conmon:
         self._children[child.pid] = child
         return child
 
-    async def create(
+    def launch(
         self,
         *,
         id: str,
@@ -151,12 +195,12 @@ class Conmon:
         leave_stdin_open: bool = False,
         log_size_max_bytes: int = 0,
         pass_fds: tuple[int, ...] = (),
-    ) -> Started:
-        """Create the container of ``bundle``/config.json under a new conmon.
+    ) -> Launch:
+        """Start a conmon that waits for ``Launch.create``: its 2.5 ms of start-up pass meanwhile.
 
-        Everything that failed is cleaned up; raises ``RuntimeFailed`` with crun's message.
-        ``log_path`` None: no log. ``leave_stdin_open``: stdin stays open when the client
-        that wrote to it leaves (not StdinOnce).
+        ``bundle`` must exist, its contents not yet. Then either ``create`` or ``abandon``
+        must be awaited. ``log_path`` None: no log. ``leave_stdin_open``: stdin stays open when
+        the client that wrote to it leaves (not StdinOnce).
         """
         options = ["--exit-dir", str(self.paths.exits)]
         options += ["-l", "none" if log_path is None else f"k8s-file:{log_path}"]
@@ -170,28 +214,52 @@ class Conmon:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.paths.exits / id)
         sync = _SyncPipe()
-        child = None
+        start_read, start_write = os.pipe2(os.O_CLOEXEC)
         try:
             child = self._spawn(
                 self._argv(id, id, bundle, options),
                 bundle,
-                {"_OCI_SYNCPIPE": sync.write_fd},
+                {"_OCI_SYNCPIPE": sync.write_fd, "_OCI_STARTPIPE": start_read},
                 pass_fds,
             )
-            ticks = _start_ticks(child.pid)
-            sync.started()
-            async with asyncio.timeout(_CREATE_TIMEOUT_S):
-                answer = await sync.message()
-            pid = _started_pid(answer)
         except BaseException:
-            if child is not None:
-                await asyncio.shield(self._abandon(id, child))
+            sync.close()
+            os.close(start_write)
             raise
         finally:
-            sync.close()
-        return Started(pid, child.pid, ticks)
+            os.close(start_read)
+        sync.started()
+        return Launch(self, id, child, sync, start_write)
 
-    async def _abandon(self, container_id: str, child: Child) -> None:
+    async def create(
+        self,
+        *,
+        id: str,
+        bundle: Path,
+        log_path: Path | None,
+        terminal: bool = False,
+        stdin: bool = False,
+        leave_stdin_open: bool = False,
+        log_size_max_bytes: int = 0,
+        pass_fds: tuple[int, ...] = (),
+    ) -> Started:
+        """Create the container of ``bundle``/config.json under a new conmon: launch and create.
+
+        Everything that failed is cleaned up; raises ``RuntimeFailed`` with crun's message.
+        """
+        launch = self.launch(
+            id=id,
+            bundle=bundle,
+            log_path=log_path,
+            terminal=terminal,
+            stdin=stdin,
+            leave_stdin_open=leave_stdin_open,
+            log_size_max_bytes=log_size_max_bytes,
+            pass_fds=pass_fds,
+        )
+        return await launch.create()
+
+    async def abandon(self, container_id: str, child: Child) -> None:
         """A create that failed or was cancelled: nothing of it may stay."""
         child.kill()
         await child.wait()

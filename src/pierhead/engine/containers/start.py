@@ -7,6 +7,7 @@ was, with the reason in its status, and a ``--rm`` container gone.
 from __future__ import annotations
 
 import asyncio
+import asyncio
 import logging
 import os
 import shutil
@@ -31,6 +32,7 @@ from pierhead.errors import Conflict, Internal, NotFound, NotModified, PierError
 from pierhead.linux import cgroups
 from pierhead.linux.mounts import Mount, unmount
 from pierhead.oci.runtime_spec import build_spec
+from pierhead.runtime.conmon import Launch, Started
 from pierhead.runtime.crun import RuntimeFailed
 
 log = logging.getLogger(__name__)
@@ -78,50 +80,21 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     bundle, rootfs = ctx.paths.bundle(container_id), ctx.paths.rootfs(container_id)
     request = _sandbox_request(ctx, container)
     rootfs.mkdir(parents=True, exist_ok=True)
-    # The network is made in a thread; mounting and looking up go on meanwhile.
-    attaching = tasks.spawn(ctx.networks.attach(request), name=f"network {container_id[:12]}")
+    conmon = ctx.conmon.launch(
+        id=container_id,
+        bundle=bundle,
+        log_path=prepare_log(ctx, container),
+        terminal=record.config.tty,
+        stdin=record.config.open_stdin,
+        # A terminal stays whole when its one client leaves, as in Docker.
+        leave_stdin_open=record.config.tty or not record.config.stdin_once,
+        log_size_max_bytes=file_limit_bytes(options_of(container)),
+    )
     try:
-        ctx.snapshots.mount(container_id, rootfs)
-        user = user_of(ctx, container, rootfs)
-        if ctx.volumes.needs_mount(record.mounts):
-            await ctx.volumes.mount(container_id, record.mounts)
-        mounts = ctx.volumes.oci_mounts(container_id, record.mounts)
-        for mount in mounts:
-            mount["destination"] = resolve_destination(rootfs, mount["destination"])
-        shm_path = _shared_memory(ctx, container)
-        log_path = prepare_log(ctx, container)
+        started, sandbox = await _create(ctx, container, request, conmon)
     except BaseException:
-        await _settle(attaching)
+        await asyncio.shield(conmon.abandon())
         raise
-    sandbox = await attaching
-    try:
-        mounts = [*mounts, *_managed_files(sandbox, container)]
-        inputs = build_inputs(
-            ctx,
-            container,
-            user=user,
-            sandbox=sandbox,
-            mounts=mounts,
-            shm_path=shm_path,
-            hostname=_hostname(ctx, container),
-        )
-        spec = build_spec(inputs)
-        if record.host_config.ipc_mode == "none":
-            spec["mounts"] = [m for m in spec["mounts"] if m["destination"] != "/dev/shm"]
-        (bundle / "config.json").write_bytes(_encode(spec))
-        started = await ctx.conmon.create(
-            id=container_id,
-            bundle=bundle,
-            log_path=log_path,
-            terminal=record.config.tty,
-            stdin=record.config.open_stdin,
-            # A terminal stays whole when its one client leaves, as in Docker.
-            leave_stdin_open=record.config.tty or not record.config.stdin_once,
-            log_size_max_bytes=file_limit_bytes(options_of(container)),
-        )
-        await sandbox.ready()  # the interfaces were made meanwhile
-    finally:
-        sandbox.release()  # the created process holds the namespace from here on
     for session in container.pending_attaches:
         session.connect(await ctx.conmon.attach(bundle))
     container.pending_attaches.clear()
@@ -153,6 +126,49 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     watch(ctx, container)
     emit(ctx, container, "start")
     health.begin(ctx, container)
+
+
+async def _create(
+    ctx: Context, container: Container, request: SandboxRequest, conmon: Launch
+) -> tuple[Started, Sandbox]:
+    """Mount, network and spec, while conmon gets ready; then the created container."""
+    record = container.record
+    container_id = record.id
+    bundle, rootfs = ctx.paths.bundle(container_id), ctx.paths.rootfs(container_id)
+    # The network is made in a thread; mounting and looking up go on meanwhile.
+    attaching = tasks.spawn(ctx.networks.attach(request), name=f"network {container_id[:12]}")
+    try:
+        ctx.snapshots.mount(container_id, rootfs)
+        user = user_of(ctx, container, rootfs)
+        if ctx.volumes.needs_mount(record.mounts):
+            await ctx.volumes.mount(container_id, record.mounts)
+        mounts = ctx.volumes.oci_mounts(container_id, record.mounts)
+        for mount in mounts:
+            mount["destination"] = resolve_destination(rootfs, mount["destination"])
+        shm_path = _shared_memory(ctx, container)
+    except BaseException:
+        await _settle(attaching)
+        raise
+    sandbox = await attaching
+    try:
+        inputs = build_inputs(
+            ctx,
+            container,
+            user=user,
+            sandbox=sandbox,
+            mounts=[*mounts, *_managed_files(sandbox, container)],
+            shm_path=shm_path,
+            hostname=_hostname(ctx, container),
+        )
+        spec = build_spec(inputs)
+        if record.host_config.ipc_mode == "none":
+            spec["mounts"] = [m for m in spec["mounts"] if m["destination"] != "/dev/shm"]
+        (bundle / "config.json").write_bytes(_encode(spec))
+        started = await conmon.create()
+        await sandbox.ready()  # the interfaces were made meanwhile
+    finally:
+        sandbox.release()  # the created process holds the namespace from here on
+    return started, sandbox
 
 
 async def _settle(attaching: Any) -> None:
