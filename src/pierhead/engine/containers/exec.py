@@ -11,6 +11,7 @@ import logging
 import secrets
 import shutil
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from pierhead import tasks
@@ -23,6 +24,7 @@ from pierhead.engine.containers.failures import NOT_EXECUTABLE, StartFailure, ex
 from pierhead.engine.containers.merge import clean_working_dir, replace_env
 from pierhead.engine.containers.model import ExecConfig, Phase
 from pierhead.engine.containers.pump import Outcome, pump
+from pierhead.engine.containers.signalling import is_gone
 from pierhead.engine.containers.specinputs import (
     no_new_privileges_of,
     rlimits_of,
@@ -219,6 +221,11 @@ class ExecSession:
                 attach=attach,
             )
         except BaseException as error:
+            if isinstance(error, RuntimeFailed) and is_gone(container):
+                # It came too late: whatever the runtime stumbled over was the container's end.
+                instance.ended(NOT_EXECUTABLE)
+                _remove_late(directory)
+                raise Conflict(f"container {container.id} is not running") from error
             failure = self._failure(error)
             instance.ended(failure.exit_code if failure else NOT_EXECUTABLE)
             shutil.rmtree(directory, ignore_errors=True)
@@ -266,6 +273,16 @@ class ExecSession:
                 cgroups_path=ctx.cgroup_of(record),
             )
         )
+
+
+def _remove_late(directory: Path) -> None:
+    """Delete an exec's directory, and its parents if they were made for it after the end."""
+    shutil.rmtree(directory, ignore_errors=True)
+    for parent in list(directory.parents)[:2]:
+        try:
+            parent.rmdir()
+        except OSError:
+            return
 
 
 async def _watch(ctx: Context, instance: Exec, started: Started) -> None:

@@ -32,6 +32,19 @@ def send_signal(container: Container, number: int) -> bool:
     return True
 
 
+def is_gone(container: Container) -> bool:
+    """Whether the first process has ended, even if its exit has not been handled yet."""
+    pid = container.status.pid
+    if not container.running or not pid:
+        return True
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            data = file.read()
+    except OSError:
+        return True
+    return data[data.rindex(b")") + 2 :].split()[0] in (b"Z", b"X")
+
+
 def parent_of(pid: int) -> int | None:
     """The parent's pid (proc(5), stat), None when there is no such process."""
     try:

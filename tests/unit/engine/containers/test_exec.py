@@ -86,6 +86,15 @@ async def test_detached_failures_are_raised(world: World) -> None:
     assert exec.exec_inspect(world.ctx, exec_id)["ExitCode"] == 127
 
 
+async def test_too_late(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await running(world)
+    exec_id = await make(world, made, "ls")
+    world.conmon.fail_exec = "setns mnt: Bad file descriptor"
+    monkeypatch.setattr(exec, "is_gone", lambda container: True)
+    with pytest.raises(Conflict, match=f"container {made.id} is not running"):
+        await prepare(world, exec_id).run_detached()
+
+
 async def test_unknown_user_exits_126(world: World) -> None:
     exec_id = await make(world, await running(world), "id", user="captain")
     client = Client()
