@@ -84,7 +84,8 @@ class Connection(RequestHandler):
         if self._watching is not None:
             self._watching.cancel()
             return None
-        if self._current_request is not None or self._messages:
+        # aiohttp's task waits for a request, or has none yet, or is at work on one.
+        if self._messages or (self._waiter is None and self._request_count):
             self.close()  # after this answer
             return self.ssl_context is None  # with TLS asyncio ignores it, and complains
         return None

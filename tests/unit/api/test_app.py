@@ -177,3 +177,15 @@ async def test_keep_alive_serves_the_next_request(tmp_path: Path) -> None:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
             assert b" 200 " in head
             assert await reader.readexactly(2) == b"OK"
+
+
+async def test_a_client_may_shut_its_side_after_asking(tmp_path: Path) -> None:
+    async with serving(fake_engine(tmp_path), tmp_path) as ask:
+        reader, writer = await ask.connect()
+        writer.write(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n")
+        writer.write_eof()
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert b" 200 " in answer and answer.endswith(b"OK")
+        reader, writer = await ask.connect()
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(), 5) == b""
