@@ -7,7 +7,6 @@ was, with the reason in its status, and a ``--rm`` container gone.
 from __future__ import annotations
 
 import asyncio
-import asyncio
 import logging
 import os
 import shutil
