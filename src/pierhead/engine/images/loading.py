@@ -166,8 +166,8 @@ class Loader:
 
     def _candidates(self, archive: Archive) -> list[Candidate]:
         if "manifest.json" in archive:
-            return self._docker(archive)
-        if "index.json" in archive:
+            found = self._docker(archive)
+        elif "index.json" in archive:
             found = self._oci(archive)
         elif "repositories" in archive:
             found = [
