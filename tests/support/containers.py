@@ -70,12 +70,29 @@ class FakeAttach:
         self.closed = True
 
 
+class FakeLaunch:
+    """A conmon that waits to be told to create."""
+
+    def __init__(self, conmon: FakeConmon) -> None:
+        self._conmon = conmon
+
+    async def create(self) -> Started:
+        self._conmon.calls.append("create")
+        if self._conmon.fail_create:
+            raise RuntimeFailed(self._conmon.fail_create)
+        return self._conmon._started()
+
+    async def abandon(self) -> None:
+        self._conmon.abandoned += 1
+
+
 class FakeConmon:
     """Starts nothing; ``exit`` ends what it pretends to run."""
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self.calls: list[str] = []
+        self.abandoned = 0
         self.fail_create = ""
         self.fail_start = ""
         self.fail_exec = ""
@@ -89,12 +106,9 @@ class FakeConmon:
         self.exits[pid + 1] = asyncio.get_running_loop().create_future()
         return Started(pid, pid + 1, 7)
 
-    async def create(self, **options: Any) -> Started:
-        self.calls.append("create")
+    def launch(self, **options: Any) -> FakeLaunch:
         self.created = options
-        if self.fail_create:
-            raise RuntimeFailed(self.fail_create)
-        return self._started()
+        return FakeLaunch(self)
 
     async def start(self, id: str) -> None:
         self.calls.append("start")

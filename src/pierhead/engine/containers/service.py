@@ -79,7 +79,7 @@ class ContainerService:
             conmon=conmon,
             events=events,
             settings=settings,
-            seccomp=SeccompCache(paths.exec_root / "seccomp"),
+            seccomp=SeccompCache(paths.data_root / "seccomp"),
             registry=Registry(db),
             execs=exec.ExecRegistry(),
         )

@@ -85,6 +85,7 @@ async def test_network_failure_undoes_the_mount(world: World) -> None:
     with pytest.raises(Conflict):
         await start.start(world.ctx, made)
     assert world.snapshots.mounted == set() and world.conmon.calls == []
+    assert world.conmon.abandoned == 1
     assert (made.status.exit_code, made.status.error) == (128, "port is already allocated")
 
 
