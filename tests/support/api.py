@@ -24,6 +24,8 @@ def fake_engine(tmp_path: Path, **services: Any) -> Engine:
         name: services.get(name, SimpleNamespace())
         for name in ("containers", "images", "networks", "volumes", "system", "files")
     }
+    if isinstance(parts["containers"], SimpleNamespace):
+        vars(parts["containers"]).setdefault("expect_start", lambda: None)
     events = services.get("events") or EventBus(Database.open(tmp_path / "events.db"))
     return Engine(events=events, settings=services.get("settings") or Settings(), **parts)
 
