@@ -20,14 +20,14 @@ MEMBERS_LIMIT: Final = 100_000
 _SMALL_BYTES: Final = 8 << 20
 
 
-def split(*, limit_bytes: int | None = None) -> dict[str, Any]:
-    """Read the archive on fd 0, compressed or not; write each regular member to ``/<number>``.
+def split(*, limit_bytes: int | None = None, fd: int = 0, directory: str = "/") -> dict[str, Any]:
+    """Read the archive on ``fd``, compressed or not; write regular members to ``/<number>``.
 
     Returns ``files``: name → [number, size in bytes, digest (small files only, else "")],
     and ``links``: name → name, for symlinks and hard links. A name that comes twice means
     the last one. Raises ``InvalidParameter`` for a broken archive or one beyond the limits.
     """
-    reader = TarReader(open_reader(FdReader(0)))
+    reader = TarReader(open_reader(FdReader(fd)))
     files: dict[str, list[Any]] = {}
     links: dict[str, str] = {}
     total = 0
@@ -47,14 +47,18 @@ def split(*, limit_bytes: int | None = None) -> dict[str, Any]:
                 raise InvalidParameter(
                     f"invalid archive: larger than the {limit_bytes} bytes that there is room for"
                 )
-            files[name] = [number, header.size, _write(number, header.size, reader)]
+            files[name] = [
+                number,
+                header.size,
+                _write(os.path.join(directory, str(number)), header.size, reader),
+            ]
             links.pop(name, None)
     return {"files": files, "links": links}
 
 
-def _write(number: int, size: int, reader: TarReader) -> str:
+def _write(path: str, size: int, reader: TarReader) -> str:
     hasher = hashlib.sha256() if size <= _SMALL_BYTES else None
-    fd = os.open(f"/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         for chunk in reader.data():
             write_all(fd, chunk)

@@ -111,7 +111,7 @@ class _Members:
             except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
                 raise InvalidParameter(f"invalid {self._name} data: {error}") from error
             except Exception as error:
-                if type(error).__module__.startswith("isal"):
+                if type(error).__name__ == "IsalError":  # derives from nothing of zlib's
                     raise InvalidParameter(f"invalid {self._name} data: {error}") from error
                 raise
             if data is None:

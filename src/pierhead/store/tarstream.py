@@ -33,11 +33,12 @@ class TarReader:
         """The next member's header, None at the end. Raises ``InvalidParameter``."""
         pax: dict[bytes, bytes] = {}
         longname = longlink = b""
+        extended = False
         while True:
             self._skip_data()
             block = self._block()
             if block is None:
-                if pax or longname or longlink:
+                if extended:
                     raise InvalidParameter(ENDED)
                 return None
             header = tar.parse_header(block)
@@ -48,6 +49,7 @@ class TarReader:
                         f"invalid tar header: an extension of {header.size} bytes, "
                         f"at most {tar.EXTENSION_LIMIT} are allowed"
                     )
+                extended = True
                 body = self.exactly(header.size)
                 self.exactly(tar.padding(header.size))
                 if kind == tar.GNU_LONGNAME:

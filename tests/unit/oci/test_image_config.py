@@ -52,7 +52,7 @@ def test_null_is_nothing_anywhere() -> None:
      b'{"rootfs": {"diff_ids": [1]}}'],
 )  # fmt: skip
 def test_what_is_wrong_is_named(data: bytes) -> None:
-    with pytest.raises(InvalidParameter, match="^invalid image config"):
+    with pytest.raises(InvalidParameter, match=r"^invalid image config"):
         ImageConfig.decode(data)
 
 

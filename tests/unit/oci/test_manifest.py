@@ -26,7 +26,7 @@ def test_the_kind_is_told_by_type_or_by_fields() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"config": 1}', b'{"manifests": [{}]}'])
 def test_bad_manifests_are_refused(data: bytes) -> None:
-    with pytest.raises(InvalidParameter, match="^invalid manifest"):
+    with pytest.raises(InvalidParameter, match=r"^invalid manifest"):
         manifest.decode_manifest(data)
 
 

@@ -50,7 +50,7 @@ def test_names_are_normalised_and_made_familiar(text: str, long: str, familiar: 
      "a@sha256:abc", "ä", "a..b", "a___b", "a:b:c", "http://a/b", "a\n", "a:latest\n", "."],
 )  # fmt: skip
 def test_bad_names_are_refused(text: str) -> None:
-    with pytest.raises(InvalidParameter, match="^invalid reference format"):
+    with pytest.raises(InvalidParameter, match=r"^invalid reference format"):
         reference.parse(text)
 
 
@@ -84,7 +84,7 @@ def test_tags() -> None:
     assert ref.with_default_tag().familiar == "a:latest"
     assert ref.with_tag("v1").familiar == "a:v1"
     assert ref.with_tag("v1").with_default_tag().familiar == "a:v1"
-    with pytest.raises(InvalidParameter, match="^invalid tag format$"):
+    with pytest.raises(InvalidParameter, match=r"^invalid tag format$"):
         ref.with_tag("a b")
     digested = reference.parse(f"a:b@{DIGEST}")
     assert digested.with_default_tag() == digested

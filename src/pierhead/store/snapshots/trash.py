@@ -42,9 +42,10 @@ class Trash:
         """Start deleting if it isn't under way."""
         if self._task is None or self._task.done():
             try:
-                self._task = tasks.spawn(self._run(), name="empty the trash")
+                asyncio.get_running_loop()
             except RuntimeError:
                 return  # no loop: the next start does it
+            self._task = tasks.spawn(self._run(), name="empty the trash")
 
     async def _run(self) -> None:
         failed: set[str] = set()

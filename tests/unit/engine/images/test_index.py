@@ -13,7 +13,7 @@ from .conftest import World
 
 def test_an_image_without_its_layers_is_refused(world: World) -> None:
     config = ImageConfig(rootfs=RootFs(diff_ids=["sha256:" + "1" * 64]))  # type: ignore[list-item]
-    with pytest.raises(InvalidParameter, match="layer .* is missing"):
+    with pytest.raises(InvalidParameter, match=r"layer .* is missing"):
         world.images.index.add(config.encode())
     assert world.db.rows("SELECT * FROM images") == []
 

@@ -81,7 +81,7 @@ def test_bad_docker_archives(world: World, tmp_path: Path, listing: bytes) -> No
 
 
 def test_nothing_known(world: World, tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameter, match="no manifest.json, index.json or repositories"):
+    with pytest.raises(InvalidParameter, match=r"no manifest.json, index.json or repositories"):
         found(world, archive(tmp_path, {"etc/passwd": b""}))
 
 

@@ -85,7 +85,7 @@ async def test_which_names_are_saved(world: World, refs: list[str], names: list[
 
 def test_what_is_missing_is_said_at_once(world: World) -> None:
     world.image("a")
-    with pytest.raises(NotFound, match="^No such image: nope:latest$"):
+    with pytest.raises(NotFound, match=r"^No such image: nope:latest$"):
         world.images.save(["a", "nope"])
     with pytest.raises(InvalidParameter):
         world.images.save([])

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+from pierhead.store.pack import Packer
+
+
+def pack(root: Path, out: Path) -> tarfile.TarFile:
+    fd = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    packer = Packer(fd, whiteouts=True)
+    packer.tree(os.fsencode(root), b"")
+    assert packer.close() == out.stat().st_size
+    os.close(fd)
+    return tarfile.open(fileobj=io.BytesIO(out.read_bytes()))
+
+
+def test_members_are_sorted_and_links_kept(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "b/inner").mkdir(parents=True)
+    (root / "b/inner/file").write_bytes(b"x" * 1000)
+    os.link(root / "b/inner/file", root / "z")
+    (root / "a").symlink_to("b")
+    os.mkfifo(root / "fifo")
+    archive = pack(root, tmp_path / "out")
+    assert archive.getnames() == ["a", "b", "fifo", "z", "b/inner", "b/inner/file"]
+    assert archive.getmember("b/inner/file").linkname == "z"
+    assert archive.getmember("a").linkname == "b"
+    file = archive.extractfile("z")
+    assert file is not None and file.read() == b"x" * 1000
+
+
+def test_sockets_are_left_out(tmp_path: Path) -> None:
+    import socket
+
+    root = tmp_path / "root"
+    root.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(root / "s"))
+        assert pack(root, tmp_path / "out").getnames() == []
