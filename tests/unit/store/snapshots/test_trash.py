@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from pierhead.store.snapshots.trash import Trash
+from pierhead.store.snapshots.trash import Trash, remove_few
 
 
 async def test_what_is_thrown_is_gone_at_once_and_deleted_later(tmp_path: Path) -> None:
@@ -47,3 +47,22 @@ def test_without_a_loop_it_waits_for_the_next_start(tmp_path: Path) -> None:
 
     asyncio.run(start())
     assert os.listdir(bin_) == []
+
+
+def test_a_small_tree_goes_without_a_child(tmp_path: Path) -> None:
+    tree = tmp_path / "t"
+    (tree / "a" / "b").mkdir(parents=True)
+    (tree / "a" / "f").touch()
+    (tree / "l").symlink_to("/etc")
+    assert remove_few(str(tree), budget=4)
+    assert not tree.exists()
+    assert os.path.isdir("/etc")
+
+
+def test_a_bigger_one_is_left(tmp_path: Path) -> None:
+    tree = tmp_path / "t"
+    (tree / "a").mkdir(parents=True)
+    for number in range(5):
+        (tree / "a" / str(number)).touch()
+    assert not remove_few(str(tree), budget=3)
+    assert tree.exists()
