@@ -60,16 +60,19 @@ find_python() {
     return 1
 }
 
-# python_or_install: PYTHON, with venv and pip in it; installs Debian's where there is none.
-python_or_install() {
+# python_packages: prints what apt must install for a Python with venv and pip in it.
+python_packages() {
     if ! find_python; then
-        install_packages python3 python3-venv
-        find_python || die "no Python >= 3.11 found" "Debian 12 and 13 bring one as python3"
+        echo python3 python3-venv
+    elif ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+        echo python3-venv
     fi
-    if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
-        install_packages python3-venv
-        "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || die "$PYTHON has no ensurepip" "install the package python3-venv that belongs to it"
-    fi
+}
+
+# need_python: sets PYTHON, or says what is wrong.
+need_python() {
+    find_python || die "no Python >= 3.11 found" "Debian 12 and 13 bring one as python3"
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || die "$PYTHON has no ensurepip" "install the package python3-venv that belongs to it"
     say "using $PYTHON ($("$PYTHON" -V))"
 }
 
