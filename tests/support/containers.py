@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from pierhead.engine.config import ContainerConfig, HostConfig, NetworkingConfig
@@ -183,6 +184,7 @@ class FakeNetworks:
         self.calls: list[str] = []
         self.directory = directory
         self.fail: Exception | None = None
+        self.known: dict[str, str] = {}  # name → id
 
     def plan(self, config: Any, host: HostConfig, networking: Any) -> dict[str, Any]:
         host.network_mode = host.network_mode or "bridge"
@@ -212,7 +214,9 @@ class FakeNetworks:
         self.calls.append(f"rename {name}")
 
     def get(self, ref: str) -> Any:
-        raise NotFound(f"network {ref} not found")
+        if ref not in self.known:
+            raise NotFound(f"network {ref} not found")
+        return SimpleNamespace(name=ref, id=self.known[ref])
 
 
 class FakeVolumes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from pierhead import tasks
 from pierhead.engine.containers.container import Container
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pierhead.runtime.attach import ConmonAttach
 
 log = logging.getLogger(__name__)
+
+_EXIT_WAIT_S: Final = 0.5
 
 
 class AttachSession:
@@ -111,6 +114,11 @@ class AttachSession:
             stderr=self._stderr,
             keys=self._keys if self.tty else None,
         )
+        if outcome is Outcome.ENDED:
+            # Clients take the end of the stream for the end of the container.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EXIT_WAIT_S):
+                    await self._container.exited.wait()
         if outcome is Outcome.DETACHED:
             emit(self._ctx, self._container, "detach")
         config = self._container.record.config

@@ -26,6 +26,7 @@ class Container:
         "lock",
         "log_watch",
         "monitor",
+        "oom_watch",
         "pending_attaches",
         "record",
         "removing",
@@ -50,6 +51,7 @@ class Container:
         self.restart_backoff_s = 0.0
         self.removing = False
         self.log_watch: Watch | None = None
+        self.oom_watch: Watch | None = None
         self.waiters: list[Waiter] = []
         self.pending_attaches: list[AttachSession] = []
         self.attached: set[AttachSession] = set()

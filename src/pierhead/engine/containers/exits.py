@@ -13,6 +13,7 @@ from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.events import emit
 from pierhead.engine.containers.logfiles import unwatch_log
 from pierhead.engine.containers.model import Phase
+from pierhead.engine.containers.oom import tell_oom, unwatch_oom
 from pierhead.engine.containers.remove import remove_stopped
 from pierhead.engine.containers.restarts import decide, schedule
 from pierhead.engine.containers.start import forget_process, teardown
@@ -50,10 +51,10 @@ async def handle_exit(ctx: Context, container: Container, found: ExitStatus) -> 
     record, status = container.record, container.status
     health.end(container)
     unwatch_log(container)
+    unwatch_oom(container)
     ran_ns = max(0, found.finished_ns - status.started_ns)
     await teardown(ctx, container, ended=found.known)
     status.exit_code = found.exit_code
-    status.oom_killed = found.oom_killed
     status.finished_ns = found.finished_ns or time.time_ns()
     if not found.known:
         status.error = "the exit code is unknown: conmon was killed or the host restarted"
@@ -68,7 +69,7 @@ async def handle_exit(ctx: Context, container: Container, found: ExitStatus) -> 
     ctx.registry.save_status(container)
     container.exited.set()
     if found.oom_killed:
-        emit(ctx, container, "oom")
+        tell_oom(ctx, container)
     emit(
         ctx,
         container,

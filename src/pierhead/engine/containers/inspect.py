@@ -11,7 +11,7 @@ from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.durations import rfc3339
 from pierhead.engine.containers.model import Phase
-from pierhead.errors import NotFound
+from pierhead.errors import NotFound, PierError
 
 _CONFIG_OMITTED: Final = (
     "ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal",
@@ -64,7 +64,7 @@ async def inspect(ctx: Context, container: Container, *, size: bool) -> dict[str
             "SandboxID": status.sandbox_id,
             "SandboxKey": status.sandbox_key,
             "Ports": status.ports,
-            "Networks": {name: _endpoint(e) for name, e in endpoints(container).items()},
+            "Networks": {name: _endpoint(e) for name, e in endpoints(ctx, container).items()},
         },
     }
     if size:
@@ -109,9 +109,21 @@ def state(container: Container) -> dict[str, Any]:
     return found
 
 
-def endpoints(container: Container) -> dict[str, EndpointSettings]:
-    """What the container has in its networks, or while it does not run, what it asked for."""
-    return container.status.networks or container.record.networks
+def endpoints(ctx: Context, container: Container) -> dict[str, EndpointSettings]:
+    """What the container has in its networks, or while it does not run, what it asked for.
+
+    The networks' ids are there in any case: compose compares them.
+    """
+    if container.status.networks:
+        return container.status.networks
+    found = {}
+    for name, asked in container.record.networks.items():
+        try:
+            network_id = ctx.networks.get(name).id
+        except PierError:
+            network_id = ""
+        found[name] = msgspec.structs.replace(asked, network_id=network_id)
+    return found
 
 
 def mounts(container: Container) -> list[dict[str, Any]]:

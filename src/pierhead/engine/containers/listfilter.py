@@ -24,6 +24,7 @@ class ListFilter:
 
     def __init__(self, ctx: Context, filters: Filters) -> None:
         filters.validate(ALLOWED)
+        self._ctx = ctx
         self._filters = filters
         self._empty = not filters
         for status in filters.get("status"):
@@ -102,7 +103,7 @@ class ListFilter:
         if self._networks is not None and not any(
             name in self._networks
             or (endpoint.network_id and endpoint.network_id in self._networks)
-            for name, endpoint in endpoints(container).items()
+            for name, endpoint in endpoints(self._ctx, container).items()
         ):
             return False
         if self._publish and not _any_port(self._publish, record.host_config.port_bindings or ()):

@@ -105,7 +105,7 @@ def _fixed(ctx: Context, container: Container, image: str, form: int) -> dict[st
         host["Annotations"] = record.host_config.annotations
     health = status.health
     networks = {}
-    for name, endpoint in endpoints(container).items():
+    for name, endpoint in endpoints(ctx, container).items():
         found = msgspec.to_builtins(endpoint)
         networks[name] = {key: found[key] for key in _SHOWN if key in found}
         if form < 48:

@@ -22,6 +22,7 @@ from pierhead.engine.containers.create import undo
 from pierhead.engine.containers.exits import handle_exit, watch
 from pierhead.engine.containers.logfiles import hold, options_of, unwatch_log, watch_log
 from pierhead.engine.containers.model import Phase
+from pierhead.engine.containers.oom import tell_oom, unwatch_oom, watch_oom
 from pierhead.engine.containers.remove import delete_later, remove_stopped
 from pierhead.engine.containers.restarts import FIRST_S, after_daemon_start, schedule
 from pierhead.engine.containers.start import cleaned_up
@@ -106,6 +107,9 @@ def _resume(ctx: Context, container: Container) -> None:
         directory = ctx.paths.container(container.id)
         hold(directory, options.max_files)
         watch_log(ctx, container, directory, options.max_files)
+    if (ctx.paths.bundle(container.id) / "oom").exists():
+        tell_oom(ctx, container)
+    watch_oom(ctx, container)
     if container.status.phase is Phase.RUNNING:
         health.begin(ctx, container)
 
@@ -201,6 +205,7 @@ async def shutdown(ctx: Context) -> None:
         # A transition under way is let finish: it holds the lock.
         async with container.lock:
             unwatch_log(container)
+            unwatch_oom(container)
         await cleaned_up(container)
     if ctx.inotify is not None:
         ctx.inotify.close()

@@ -25,6 +25,7 @@ from pierhead.engine.containers.events import emit
 from pierhead.engine.containers.failures import UNKNOWN, start_failure
 from pierhead.engine.containers.logfiles import file_limit_bytes, options_of, prepare_log
 from pierhead.engine.containers.model import Phase
+from pierhead.engine.containers.oom import unwatch_oom, watch_oom
 from pierhead.engine.containers.specinputs import build_inputs, user_of
 from pierhead.engine.networks.model import Sandbox, SandboxRequest
 from pierhead.errors import Conflict, Internal, NotFound, NotModified, PierError, Unavailable
@@ -119,6 +120,7 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     health.reset(container)
     ctx.registry.save_status(container)
     container.exited.clear()
+    watch_oom(ctx, container)
     await ctx.conmon.start(container_id)
     from pierhead.engine.containers.exits import watch
 
@@ -186,6 +188,7 @@ async def _fail(ctx: Context, container: Container, error: BaseException, by_pol
     for session in container.pending_attaches:
         session.connect(None)
     container.pending_attaches.clear()
+    unwatch_oom(container)
     await teardown(ctx, container, ended=False)
     if isinstance(error, RuntimeFailed):
         failure = start_failure(error.message, container.record.path)

@@ -36,7 +36,8 @@ async def test_each_filter(world: World) -> None:
     db.record.mounts = [
         MountRecord(point=MountPoint(type="volume", name="data", destination="/var/db"))
     ]
-    db.record.networks = {"backnet": EndpointSettings(network_id="n123")}
+    db.record.networks = {"backnet": EndpointSettings()}
+    world.networks.known = {"backnet": "n123"}
     await start.start(world.ctx, web)
     web.status.health = HealthStatus(status="healthy")
     await start.start(world.ctx, db)
