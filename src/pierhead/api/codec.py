@@ -208,6 +208,7 @@ def _field_error(message: str, at: str) -> str:
     text, _, path = message.partition(" - at `")
     field = path.rstrip("`").removeprefix("$").removeprefix(".")
     field = ".".join(part for part in (at, field) if part)
+    text = text.replace(" | null`", "`")  # null is never the cure
     for name, words in _JSON_NAMES.items():
         text = text.replace(f"`{name}`", words)
     text = text.replace("`", "")

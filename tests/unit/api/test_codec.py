@@ -49,6 +49,8 @@ def test_a_string_stands_for_a_list_of_one(field: str) -> None:
         (b'{"memory":{}}', "Memory: expected an integer, got an object"),
         (b'{"PortBindings":{"80/tcp":[{"HostPort":80}]}}', "HostPort: expected a string"),
         (b'{"RestartPolicy":{"MaximumRetryCount":"3"}}', "RestartPolicy.MaximumRetryCount"),
+        (b'{"Binds":"x"}', "Binds: expected an array, got a string"),
+        (b'{"Init":"x"}', "Init: expected a boolean, got a string"),
         (b'{"Memory":', "invalid JSON"),
         (b"[]", "expected an object, got an array"),
         (b'"x"', "expected an object, got a string"),
