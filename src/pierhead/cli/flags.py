@@ -280,6 +280,8 @@ def _set(options: Options, flag: Flag, text: str) -> None:
             value = float(text)
         elif kind == "ip":
             value = parse_ip(text)
+        elif kind in _SLICES:
+            value = parse_slice(text, kind)
         if len(flag) > 5:
             convert = flag[5]
             if isinstance(convert, str):
@@ -297,7 +299,7 @@ def _set(options: Options, flag: Flag, text: str) -> None:
             key, _, item = text.partition("=")
             values[name] = {**(values[name] if changed else {}), key: item}
         elif kind in _SLICES:
-            values[name] = (values[name] if changed else []) + split_csv(text)
+            values[name] = [*(values[name] if changed else ()), *value]
         else:
             # The first occurrence replaces the default; the default itself is never changed.
             values[name] = [*(values[name] if changed else ()), value]
@@ -460,6 +462,19 @@ def parse_ip(text: str) -> str:
     if not is_ip(text.strip()):
         raise ValueError(f"failed to parse IP: {go_quote(text)}")
     return text.strip()
+
+
+def parse_slice(text: str, kind: str) -> list[str]:
+    """The parts of a slice value, checked if they are addresses (``ipSlice``) or networks."""
+    parts = split_csv(text)
+    for part in parts:
+        if kind == "ipSlice" and not is_ip(part.strip()):
+            raise ValueError(f"invalid string being converted to IP address: {part}")
+        if kind == "ipNetSlice":
+            address, slash, bits = part.strip().partition("/")
+            if not (slash and is_ip(address) and bits.isdigit()):
+                raise ValueError(f"invalid string being converted to CIDR: {part}")
+    return parts
 
 
 def is_ip(text: str) -> bool:

@@ -62,10 +62,10 @@ CONNECT = Command(
         ("alias", "", "stringSlice", None, "Another name of the container in this network"),
         ("driver-opt", "", "stringSlice", None, "Options for the network's driver"),
         ("gw-priority", "", "int", 0, "The network of highest priority has the default gateway"),
-        ("ip", "", "string", "", "The container's IPv4 address (172.30.100.104)"),
-        ("ip6", "", "string", "", "The container's IPv6 address (2001:db8::33)"),
+        ("ip", "", "ip", "", "The container's IPv4 address (172.30.100.104)"),
+        ("ip6", "", "ip", "", "The container's IPv6 address (2001:db8::33)"),
         ("link", "", "list", None, "Link to another container", check_link),
-        ("link-local-ip", "", "stringSlice", None, "A link-local address for the container"),
+        ("link-local-ip", "", "ipSlice", None, "A link-local address for the container"),
     ),
     args=(2, 2),
 )
