@@ -180,8 +180,8 @@ def image(found: Json, api: int) -> Json:
     return found
 
 
-def images(found: list[Json], api: int) -> list[Json]:
-    """``GET /images/json`` and the images of ``GET /system/df``."""
+def images(found: list[Json], api: int, *, counted: bool = False) -> list[Json]:
+    """``GET /images/json`` and, ``counted``, the images of ``GET /system/df``."""
     for item in found:
         tags, digests = item.get("RepoTags"), item.get("RepoDigests")
         if api < 43 and not tags and not digests:
@@ -190,7 +190,7 @@ def images(found: list[Json], api: int) -> list[Json]:
             item["RepoTags"], item["RepoDigests"] = tags or [], digests or []
         if api < 54:
             item.pop("Identity", None)
-        if api < 51:
+        if api < 51 and not counted:
             item["Containers"] = -1
         if api < 48:
             item.pop("Descriptor", None)
@@ -265,7 +265,7 @@ def info(found: Json, api: int) -> Json:
 def disk_usage(found: dict[str, Json], api: int, verbose: bool) -> Json:
     """``GET /system/df``, from usages by kind with their ``Items``."""
     if "image" in found:
-        images(found["image"]["Items"], api)
+        images(found["image"]["Items"], api, counted=True)
     if "container" in found:
         containers(found["container"]["Items"], api)
     answer: Json = {}
