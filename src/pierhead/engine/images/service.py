@@ -13,7 +13,6 @@ from pierhead.engine.events import EventBus
 from pierhead.engine.filters import Filters
 from pierhead.engine.images import bootstrap, importing, listing, saving
 from pierhead.engine.images.commit import commit
-from pierhead.engine.images.download import download
 from pierhead.engine.images.events import image_event
 from pierhead.engine.images.index import ImageIndex
 from pierhead.engine.images.loading import Loader
@@ -182,6 +181,8 @@ class ImageService:
         platform: str | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """``POST /images/create?fromSrc=http://...``: progress, last ``{"status": id}``."""
+        from pierhead.engine.images.download import download  # aiohttp's client is large
+
         yield {"status": f"Downloading from {url}"}
         async with download(url) as chunks:
             image_id = await self.import_image(
