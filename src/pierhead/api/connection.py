@@ -12,6 +12,7 @@ import asyncio
 import re
 from typing import Any, Final
 
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server as BaseServer
 
@@ -43,7 +44,7 @@ def split_hijack(data: bytes) -> int | None:
 class Connection(RequestHandler):
     """A connection while it speaks HTTP."""
 
-    __slots__ = ("_early", "_stream_at", "_watching", "client_eof", "hijacked")
+    __slots__ = ("_body", "_early", "_stream_at", "_watching", "client_eof", "hijacked")
 
     def __init__(self, manager: Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
@@ -52,13 +53,14 @@ class Connection(RequestHandler):
         self._early: bytearray | None = None  # not None: a request to hijack is under way
         self._stream_at = 0  # bytes of that request's body which are still to come
         self._watching: asyncio.Task[Any] | None = None
+        self._body: StreamReader | None = None  # of the request that came last
 
     def data_received(self, data: bytes) -> None:
         if self._early is not None:
             if self._stream_at:  # the request's own body
                 own, data = data[: self._stream_at], data[self._stream_at :]
                 self._stream_at -= len(own)
-                super().data_received(own)
+                self._feed(own)
             self._keep(data)
             return
         if self._current_request is None and not self._messages:
@@ -66,10 +68,15 @@ class Connection(RequestHandler):
             if at is not None:
                 self._early = bytearray()
                 self._stream_at = max(at - len(data), 0)
-                super().data_received(data[:at])
+                self._feed(data[:at])
                 self._keep(data[at:])
                 return
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
         super().data_received(data)
+        if self._messages:
+            self._body = self._messages[-1][1]
 
     def _keep(self, data: bytes) -> None:
         if self._early is None or not data:
@@ -84,6 +91,8 @@ class Connection(RequestHandler):
         if self._watching is not None:
             self._watching.cancel()
             return None
+        if self._body is not None and not self._body.is_eof():
+            return None  # broken off in the middle: closing tells whoever reads the body
         # aiohttp's task waits for a request, or has none yet, or is at work on one.
         if self._messages or (self._waiter is None and self._request_count):
             self.close()  # after this answer
@@ -121,7 +130,7 @@ class Connection(RequestHandler):
         """A request that might have been hijacked was answered instead: the rest is HTTP again."""
         early, self._early = self._early, None
         if early and self.transport is not None:
-            super().data_received(bytes(early))
+            self._feed(bytes(early))
 
 
 class Server(BaseServer):
