@@ -316,6 +316,17 @@ def _load_converter(name: str) -> Callable[[str], Any]:
     return function
 
 
+_ESCAPES = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}
+
+
 def go_quote(text: str) -> str:
     """``text`` as Go's ``%q`` prints it."""
     out = ['"']
@@ -324,11 +335,16 @@ def go_quote(text: str) -> str:
             out.append("\\" + char)
         elif char.isprintable():
             out.append(char)
-        elif char in "\n\t\r":
-            out.append({"\n": "\\n", "\t": "\\t", "\r": "\\r"}[char])
+        elif char in _ESCAPES:
+            out.append(_ESCAPES[char])
         else:
             code = ord(char)
-            out.append(f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}")
+            if 0xDC80 <= code <= 0xDCFF:  # a byte that was no UTF-8
+                out.append(f"\\x{code - 0xDC00:02x}")
+            elif code < 0x80:
+                out.append(f"\\x{code:02x}")
+            else:
+                out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
     out.append('"')
     return "".join(out)
 
@@ -445,7 +461,8 @@ def parse_decimal(text: str) -> int:
         whole, _, fraction = numerator.partition(".")
         sign = -1 if whole.startswith("-") else 1
         scaled = int((whole.lstrip("+-") or "0") + fraction) * sign
-        top, bottom = scaled * 1000000000, 10 ** len(fraction)
+        top = scaled * 1000000000
+        bottom: int = 10 ** len(fraction)
         if slash:
             bottom *= int(denominator)
         if bottom == 0 or not (whole.lstrip("+-") or fraction):

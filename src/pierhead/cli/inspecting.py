@@ -14,14 +14,20 @@ if TYPE_CHECKING:
 
 
 def inspect_all(
-    cli: Cli, names: Iterable[str], template: str, kind: str, fetch: Callable[[str], bytes | str]
+    cli: Cli,
+    names: Iterable[str],
+    template: str,
+    kind: str,
+    fetch: Callable[[str], bytes | str],
+    *,
+    typed_only: bool = False,
 ) -> None:
     """Print what ``fetch`` gives for each name.
 
     Objects that fail don't stop the others; their errors are raised together as a
     ``CliError`` once the rest is printed. A bad template ends with code 64.
     """
-    inspector = make_inspector(template)
+    inspector = make_inspector(template, typed_only=typed_only)
     errors: list[str] = []
     for name in names:
         try:

@@ -230,7 +230,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def _die_of_sigpipe() -> int:
     """End as a program ends that does not ignore SIGPIPE, for the shell to see."""
-    import _signal
+    import _signal  # type: ignore[import-not-found]
 
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     posix.kill(posix.getpid(), _signal.SIGPIPE)

@@ -5,7 +5,7 @@ Only ``_signal`` is used: ``import signal`` builds enums, which takes millisecon
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import posix
 
 TYPE_CHECKING = False

@@ -43,9 +43,12 @@ def loads_at(text: str, start: int) -> tuple[Any, int]:
     if _scan is None:
         try:
             from _json import make_scanner
+
+            _scan = make_scanner(_Settings)  # type: ignore[arg-type]
         except ImportError:
-            from json.scanner import py_make_scanner as make_scanner  # type: ignore[import-untyped, unused-ignore]
-        _scan = make_scanner(_Settings)
+            import json
+
+            _scan = json.JSONDecoder(strict=False).scan_once
     end = len(text)
     while start < end and text[start] in " \t\r\n":
         start += 1

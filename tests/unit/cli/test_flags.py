@@ -212,7 +212,7 @@ def test_decimals(text: str, value: int) -> None:
 
 @pytest.mark.parametrize("text", ["1/3", "x", "1/0", "", "0.0000000001"])
 def test_no_decimals(text: str) -> None:
-    with pytest.raises(ValueError, match="rational|precise"):
+    with pytest.raises(ValueError, match=r"rational|precise"):
         parse_decimal(text)
 
 
@@ -246,7 +246,7 @@ def test_csv(text: str, fields: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ['a"b', '"a', '"a"b'])
 def test_no_csv(text: str) -> None:
-    with pytest.raises(ValueError, match='parse error on line 1, column [0-9]+: .*"'):
+    with pytest.raises(ValueError, match=r'parse error on line 1, column [0-9]+: .*"'):
         split_csv(text)
 
 

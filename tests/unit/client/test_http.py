@@ -80,7 +80,7 @@ def test_bodies(daemon: Start, body: object, kind: str | None, sent: bytes) -> N
 
 def test_errors_carry_the_daemons_message(daemon: Start) -> None:
     server = daemon(**{"GET_/a": failure("409 Conflict", "is running")})
-    with pytest.raises(ApiError, match="^Error response from daemon: is running$") as caught:
+    with pytest.raises(ApiError, match=r"^Error response from daemon: is running$") as caught:
         Client(server.host).get("/a")
     assert caught.value.status == 409
 

@@ -31,7 +31,7 @@ def commit(cli: Cli, options: Options, args: list[str]) -> None:
             reference = parse(args[1])
         except ValueError as error:
             raise CliError(str(error)) from None
-        query["repo"] = reference.familiar_name()
+        query["repo"] = reference.familiar_name
         query["tag"] = reference.tag or "latest"
     try:
         answer = cli.client.post("/commit", query, {})

@@ -65,8 +65,9 @@ def _member(
     member.mode = stat.S_IMODE(info.st_mode)
     member.uid, member.gid = info.st_uid, info.st_gid
     member.mtime = int(info.st_mtime)
+    extended: dict[str, str] = {}
     if info.st_mtime_ns % 1_000_000_000:
-        member.pax_headers["mtime"] = f"{info.st_mtime_ns // 10**9}.{info.st_mtime_ns % 10**9:09d}"
+        extended["mtime"] = f"{info.st_mtime_ns // 10**9}.{info.st_mtime_ns % 10**9:09d}"
     kind = stat.S_IFMT(info.st_mode)
     if kind == stat.S_IFDIR:
         member.type = tarfile.DIRTYPE
@@ -91,11 +92,10 @@ def _member(
     if kind != stat.S_IFLNK:
         try:
             value = os.getxattr(path, "security.capability", follow_symlinks=False)
-            member.pax_headers["SCHILY.xattr.security.capability"] = value.decode(
-                "utf-8", "surrogateescape"
-            )
+            extended["SCHILY.xattr.security.capability"] = value.decode("utf-8", "surrogateescape")
         except OSError:
             pass
+    member.pax_headers = extended
     return member
 
 

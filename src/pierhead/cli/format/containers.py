@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pierhead.cli.flags import go_quote as quote
 from pierhead.cli.format.clock import go_time_string, since
 from pierhead.cli.format.listing import Row
 from pierhead.cli.format.ports import display_ports
 from pierhead.cli.format.references import familiar_image
 from pierhead.cli.format.units import ellipsis, human_duration, human_size, truncate_id
-from pierhead.cli.gotemplate.quoting import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def container_format(source: str, *, quiet: bool, size: bool) -> str:
 
 def wants_size(source: str) -> bool:
     """Whether the template prints sizes, so that the daemon must be asked for them."""
-    return source == "json" or "json ." in source or ".Size" in source
+    return "json ." in source or ".Size" in source
 
 
 class ContainerRow(Row):

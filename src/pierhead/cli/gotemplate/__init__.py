@@ -15,19 +15,14 @@ Nothing here imports more than it needs to begin with: a client starts in millis
 
 from __future__ import annotations
 
-from pierhead.cli.gotemplate.docker import FUNCTIONS
-from pierhead.cli.gotemplate.errors import TemplateError
-from pierhead.cli.gotemplate.evaluator import execute
-from pierhead.cli.gotemplate.functions import BUILTINS, Function
-from pierhead.cli.gotemplate.parser import parse as _parse
-from pierhead.cli.gotemplate.values import GoStruct, Number
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pierhead.cli.gotemplate.errors import TemplateError
+    from pierhead.cli.gotemplate.functions import Function
     from pierhead.cli.gotemplate.nodes import Tree
-    from pierhead.cli.gotemplate.values import Value
+    from pierhead.cli.gotemplate.values import GoStruct, Number, Value
 
 __all__ = [
     "Function",
@@ -37,6 +32,27 @@ __all__ = [
     "TemplateError",
     "parse",
 ]
+
+
+_HOMES = {
+    "Function": "functions",
+    "GoStruct": "values",
+    "Number": "values",
+    "TemplateError": "errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The names of other modules, imported on use (PEP 562): ``quoting`` or ``values``
+    alone must not bring the parser along."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import sys
+
+    module = f"{__name__}.{_HOMES[name]}"
+    __import__(module)
+    value: object = getattr(sys.modules[module], name)
+    return value
 
 
 class Template:
@@ -63,6 +79,8 @@ class Template:
         ``missing_key_error`` is Go's option ``missingkey=error``; ``functions``
         stand in for those that the template was parsed with.
         """
+        from pierhead.cli.gotemplate.evaluator import execute
+
         return execute(
             self._trees,
             self._name,
@@ -79,5 +97,9 @@ def parse(
 
     Raises :class:`TemplateError`, e.g. ``template: :1: unclosed action``.
     """
+    from pierhead.cli.gotemplate.docker import FUNCTIONS
+    from pierhead.cli.gotemplate.functions import BUILTINS
+    from pierhead.cli.gotemplate.parser import parse as parse_tree
+
     known = {**FUNCTIONS, **functions} if functions else FUNCTIONS
-    return Template(_parse(text, name, {**BUILTINS, **known}), name, known)
+    return Template(parse_tree(text, name, {**BUILTINS, **known}), name, known)
