@@ -17,22 +17,20 @@ if TYPE_CHECKING:
     from pierhead.cli.main import Cli
 
 
-#: docker decodes these and shows what it made of them, never the daemon's own text.
-TYPED_ONLY = ("volume",)
-
-
 class Inspector:
     """Collects objects, then gives the text for all of them.
 
-    ``template`` '' prints indented JSON, ``json`` compact JSON. Raises
+    ``template`` '' prints indented JSON, ``json`` compact JSON. ``typed_only`` shows
+    what the types make of the JSON instead of the text (``volume inspect``). Raises
     ``TemplateError`` (``template parsing error: ...``) for a bad template.
     """
 
-    def __init__(self, template: str = "") -> None:
+    def __init__(self, template: str = "", *, typed_only: bool = False) -> None:
         self._raw: list[str] = []
         self._out: list[str] = []
         self._template: Template | None = None
         self._compact = template == "json"
+        self._typed_only = typed_only
         if template and not self._compact:
             from pierhead.cli.gotemplate import TemplateError, parse
 
@@ -48,12 +46,12 @@ class Inspector:
         Raises ``TemplateError``; the object is left out then.
         """
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
-        if kind in TYPED_ONLY:
+        if self._typed_only:
             text = _retyped(text, kind)
         if self._template is None:
             self._raw.append(text.strip())
             return
-        self._out.append(execute(self._template, text, kind) + "\n")
+        self._out.append(execute(self._template, text, kind, self._typed_only) + "\n")
 
     def flush(self) -> str:
         """Everything added, as it goes to stdout."""
@@ -65,7 +63,7 @@ class Inspector:
         return (compact(text) if self._compact else indent(text)) + "\n"
 
 
-def execute(template: Template, raw: str, kind: str) -> str:
+def execute(template: Template, raw: str, kind: str, typed_only: bool = False) -> str:
     """The template over one object: typed, then raw. Raises ``TemplateError``."""
     from pierhead.cli.format.go_types import typed
     from pierhead.cli.gotemplate import TemplateError
@@ -75,7 +73,7 @@ def execute(template: Template, raw: str, kind: str) -> str:
         try:
             return template.execute(typed(loads(raw), kind))
         except TemplateError as error:
-            if kind in TYPED_ONLY:
+            if typed_only:
                 raise TemplateError(f"template parsing error: {error}") from error
     try:
         return template.execute(load_raw(raw), missing_key_error=True)
@@ -126,12 +124,12 @@ def print_inspect(cli: Cli, objects: list[Any], *, format: str, kind: str = "") 
         raise CliError("\n".join(errors))
 
 
-def make_inspector(template: str) -> Inspector:
+def make_inspector(template: str, *, typed_only: bool = False) -> Inspector:
     """An inspector; a template that does not parse ends the command with code 64."""
     from pierhead.cli.errors import CliError
 
     try:
-        return Inspector(template)
+        return Inspector(template, typed_only=typed_only)
     except Exception as error:
         if type(error).__name__ != "TemplateError":
             raise

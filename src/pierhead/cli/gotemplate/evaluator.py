@@ -14,10 +14,12 @@ from pierhead.cli.gotemplate.printing import display
 from pierhead.cli.gotemplate.quoting import quote
 from pierhead.cli.gotemplate.values import (
     GoInt,
+    GoMap,
     GoStruct,
     Interface,
     NilPointer,
     Number,
+    Port,
     byte_length,
     is_integer,
     is_true,
@@ -181,8 +183,9 @@ class _State:
             for at in range(len(value)):
                 yield at, element(value, at)
         elif isinstance(value, dict):
+            ports = isinstance(value, GoMap) and value.go_type.startswith("map[nat.Port]")
             for key in sorted(value):
-                yield key, entry(value, key)
+                yield Port(key) if ports else key, entry(value, key)
         elif is_integer(value):
             for number in range(min(value, MAX_RANGE)):
                 made = GoInt(number, value.go_type) if isinstance(value, GoInt) else number
@@ -486,7 +489,7 @@ def _pointee(value: Value) -> Value:
 
 def _assignable(value: Value, wanted: str) -> bool:
     if wanted == "string":
-        return isinstance(value, str) and not isinstance(value, Number)
+        return isinstance(value, str) and not isinstance(value, (Number, Port))
     if wanted == "int":
         return type(value) is int
     return isinstance(value, list) and type_name(value) == wanted

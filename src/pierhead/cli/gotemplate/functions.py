@@ -15,7 +15,6 @@ from pierhead.cli.gotemplate.values import (
     GoStruct,
     Interface,
     NilPointer,
-    Number,
     byte_length,
     is_integer,
     is_true,
@@ -179,8 +178,9 @@ def _index(item: Value, *indexes: Value) -> Value:
             key = unwrap(index)
             if key is None:
                 raise FunctionError("value is nil; should be of type string")
-            if not isinstance(key, str) or isinstance(key, Number):
-                raise FunctionError(f"value has type {type_name(key)}; should be string")
+            wanted = "nat.Port" if type_name(item).startswith("map[nat.Port]") else "string"
+            if not isinstance(key, str) or type_name(key) != wanted:
+                raise FunctionError(f"value has type {type_name(key)}; should be {wanted}")
             if key in item:
                 item = entry(item, key)
             else:

@@ -90,6 +90,23 @@ class Number(str):
     __slots__ = ()
 
 
+class Port(str):
+    """``nat.Port`` (``80/tcp``): a string to look at, its own type for functions."""
+
+    __slots__ = ()
+    METHOD_ARGUMENTS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def go_method(self, name: str) -> Callable[[], Value] | None:
+        """``Port``, ``Proto`` and ``Int``."""
+        number, _, protocol = self.partition("/")
+        answers = {
+            "Int": int(number) if number.isdigit() else 0,
+            "Port": number,
+            "Proto": protocol or "tcp",
+        }
+        return (lambda: answers[name]) if name in answers else None
+
+
 class GoList(list["Any"]):
     """A slice with a static type such as ``[]string``; ``is_nil`` prints as null in JSON."""
 
@@ -179,6 +196,8 @@ def type_name(value: Value) -> str:
         return "int"
     if isinstance(value, Number):
         return "json.Number"
+    if isinstance(value, Port):
+        return "nat.Port"
     if isinstance(value, str):
         return "string"
     if isinstance(value, float):

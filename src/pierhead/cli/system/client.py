@@ -16,6 +16,16 @@ PLATFORM = "Pierhead"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
+def _build_time() -> str:
+    """When this installation was written: the nearest thing to a build that Python has."""
+    from pierhead.cli.format.clock import ansic
+
+    try:
+        return ansic(int(posix.stat(pierhead.__file__).st_mtime))
+    except OSError:
+        return ""
+
+
 def client_version(cli: Cli, *, negotiated: bool) -> dict[str, str]:
     """The ``Client`` block by Go names; ``GoVersion`` names the Python that runs us.
 
@@ -27,10 +37,10 @@ def client_version(cli: Cli, *, negotiated: bool) -> dict[str, str]:
         "Version": pierhead.__version__,
         "APIVersion": cli.client.version if negotiated else "",
         "DefaultAPIVersion": API_VERSION,
-        "GitCommit": getattr(pierhead, "__commit__", ""),
+        "GitCommit": "unknown",
         "GoVersion": f"python{python}",
         "Os": "linux",
         "Arch": _ARCHITECTURES.get(machine, machine),
-        "BuildTime": getattr(pierhead, "__build_time__", ""),
+        "BuildTime": _build_time(),
         "Context": "default",
     }

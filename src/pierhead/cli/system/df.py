@@ -82,8 +82,41 @@ def _percent(part: int, whole: int) -> str:
     return f"{human_size(part)} ({int(part * 100 / whole)}%)" if whole > 0 else human_size(part)
 
 
+#: Kind, docker's Go type, and the key of API 1.52 and later for each row.
+_KINDS = (
+    ("Images", "diskUsageImagesContext", "ImageUsage"),
+    ("Containers", "diskUsageContainersContext", "ContainerUsage"),
+    ("Local Volumes", "diskUsageVolumesContext", "VolumeUsage"),
+    ("Build Cache", "diskUsageBuilderContext", "BuildCacheUsage"),
+)
+_OLD_KEYS = ("Images", "Containers", "Volumes", "BuildCache")
+
+
+def counted(usage: dict[str, Any]) -> list[UsageRow]:
+    """The four rows where the daemon has counted itself (API 1.52 and later)."""
+    rows = []
+    for kind, go_type, key in _KINDS:
+        part = usage.get(key) or {}
+        size, free = int(part.get("TotalSize") or 0), int(part.get("Reclaimable") or 0)
+        shown = human_size(free) if kind == "Build Cache" else _percent(free, size)
+        counts = (int(part.get("TotalCount") or 0), int(part.get("ActiveCount") or 0))
+        rows.append(UsageRow(go_type, kind, counts, (size, shown)))
+    return rows
+
+
+def with_old_keys(usage: dict[str, Any]) -> dict[str, Any]:
+    """The answer with its objects where older APIs have them."""
+    out = dict(usage)
+    for (_, _, key), old in zip(_KINDS, _OLD_KEYS, strict=True):
+        if old not in out:
+            out[old] = (usage.get(key) or {}).get("Items")
+    return out
+
+
 def summarize(usage: dict[str, Any]) -> list[UsageRow]:
     """The four rows for the answer of ``GET /system/df``."""
+    if "ImageUsage" in usage:
+        return counted(usage)
     images = usage.get("Images") or []
     layers = int(usage.get("LayersSize") or 0)
     used = sum(
@@ -232,10 +265,11 @@ def _verbose(cli: Cli, usage: dict[str, Any], source: str) -> None:
 
 def df(cli: Cli, options: Options, args: list[str]) -> None:
     """GET /system/df."""
-    usage = cli.client.get("/system/df")
+    verbose = options.flag("verbose")
+    usage = cli.client.get("/system/df", {"verbose": True if verbose else None})
     source = options.string("format") or "table"
-    if options.flag("verbose"):
-        _verbose(cli, usage, source)
+    if verbose:
+        _verbose(cli, with_old_keys(usage), source)
         return
     source = {"table": _TABLE, "raw": _RAW}.get(source, source)
     write_list(cli, source, summarize(usage), _HEADERS)

@@ -20,6 +20,7 @@ def inspect(cli: Cli, options: Options, args: list[str]) -> None:
         options.string("format"),
         "volume",
         lambda name: cli.client.request("GET", f"/volumes/{quote(name)}").read(),
+        typed_only=True,
     )
 
 

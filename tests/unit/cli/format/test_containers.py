@@ -75,5 +75,6 @@ def test_formats() -> None:
         "container_id: 7f344b51246d\nimage: busybox:1\n"
     )
     assert wants_size("{{.Size}}")
-    assert wants_size("json")
+    assert wants_size("{{json .}}")
+    assert not wants_size("json")
     assert not wants_size("{{.ID}}")

@@ -4,7 +4,7 @@ import pytest
 
 from pierhead.cli.format.go_fields import FIELDS
 from pierhead.cli.format.go_types import KINDS, typed
-from pierhead.cli.gotemplate import parse
+from pierhead.cli.gotemplate import TemplateError, parse
 from pierhead.cli.gotemplate.json_text import encode
 
 CONTAINER = {
@@ -24,7 +24,11 @@ CONTAINER = {
     ("template", "out"),
     [
         ("{{.ID}} {{.State.Pid}} {{.State.Health.Status}}", "abc 7 healthy"),
-        ('{{(index (index .HostConfig.PortBindings "80/tcp") 0).HostPort}}', "8080"),
+        (
+            "{{range $p, $b := .HostConfig.PortBindings}}{{$p}} {{$p.Port}} {{$p.Proto}} "
+            "{{(index $b 0).HostPort}}{{end}}",
+            "80/tcp 80 tcp 8080",
+        ),
         ("{{.HostConfig.PortBindings}}", "map[80/tcp:[{ 8080}]]"),
         ("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", "172.17.0.2"),
         ("{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{.HostConfig.Init}}", "5 3 <nil>"),
@@ -61,3 +65,10 @@ def test_every_type_named_is_there() -> None:
         for word in words.split():
             base = word.partition(":")[2].rpartition("]")[2].lstrip("*")
             assert base in plain or base in FIELDS, (name, word)
+
+
+def test_ports_are_a_type_of_their_own() -> None:
+    """So docker, too, falls back to the raw JSON for this one."""
+    template = parse('{{index .HostConfig.PortBindings "80/tcp"}}')
+    with pytest.raises(TemplateError, match=r"value has type string; should be nat\.Port"):
+        template.execute(typed(CONTAINER, "container"))

@@ -59,7 +59,7 @@ def test_errors(template: str, message: str) -> None:
 
 
 def test_a_volume_is_shown_as_docker_understands_it() -> None:
-    inspector = Inspector("")
+    inspector = Inspector("", typed_only=True)
     inspector.add(b'{"Name":"v","Driver":"local","Labels":null,"Extra":1}', "volume")
     assert inspector.flush() == (
         '[\n    {\n        "Driver": "local",\n        "Labels": null,\n        "Mountpoint": "",\n'

@@ -70,3 +70,22 @@ def test_templates() -> None:
     assert result.err.endswith(
         "can't evaluate field Foo in type *formatter.diskUsageImagesContext\n"
     )
+
+
+def test_a_daemon_that_counts_itself() -> None:
+    usage = {
+        "ImageUsage": {"TotalCount": 3, "ActiveCount": 1, "TotalSize": 3000, "Reclaimable": 1500},
+        "ContainerUsage": {"TotalCount": 2, "Items": [{"Id": "c1", "Names": ["/x"]}]},
+        "VolumeUsage": {},
+    }
+    assert run("system df", {"GET /system/df": usage}).out == (
+        "TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE\n"
+        "Images          3         1         3kB       1.5kB (50%)\n"
+        "Containers      2         0         0B        0B\n"
+        "Local Volumes   0         0         0B        0B\n"
+        "Build Cache     0         0         0B        0B\n"
+    )
+    line = ["system", "df", "-v", "--format", "{{range .Containers}}{{.Names}} {{end}}"]
+    result = run(line, {"GET /system/df": usage})
+    assert result.out == "x "
+    assert result.request.query == {"verbose": True}
