@@ -28,7 +28,7 @@ from pierhead.engine.networks.validate import boolean
 from pierhead.engine.settings import Settings
 from pierhead.errors import Internal, Unavailable
 from pierhead.linux.netlink import Netlink
-from pierhead.linux.nftables import Nft, NftError
+from pierhead.linux.nft import Message, Nft, NftError
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Interface:
 
     host_name: str  # the other end, in the bridge
     name: str  # "eth0"
-    bridge: str
+    bridge_index: int
     address: str  # "172.17.0.2/16"
     mac: str
     mtu: int
@@ -108,6 +108,17 @@ class Bridges:
         # Lets connections of the host to 127.0.0.1:<published> leave through the bridge.
         _write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
 
+    def index(self, record: NetworkRecord) -> int:
+        """The number of a network's bridge, which is made again if somebody has removed it."""
+        link = self._netlink.link(record.bridge)
+        if link is None:
+            log.warning("a bridge was gone", extra={"bridge": record.bridge})
+            self.up(record)
+            link = self._netlink.link(record.bridge)
+        if link is None:
+            raise Internal(f"the bridge {record.bridge} is gone")
+        return link.index
+
     def down(self, record: NetworkRecord) -> None:
         """Remove the bridge of a network. Idempotent. Waits for the kernel, about 20 ms."""
         with Netlink() as netlink:
@@ -118,6 +129,18 @@ class Bridges:
         for link in self._netlink.links():
             if link.kind == "bridge" and link.alias == self._mark and link.name not in wanted:
                 log.info("removing a left-over bridge", extra={"bridge": link.name})
+                self._netlink.delete_link(link.index)
+
+    def remove_stray_ports(self, bridges: Collection[str], wanted: Collection[str]) -> None:
+        """Remove container interfaces in our ``bridges`` that are nobody's endpoint.
+
+        Such a one stays when pierd dies between making and recording a connection.
+        """
+        links = self._netlink.links()
+        ours = {link.index for link in links if link.name in bridges}
+        for link in links:
+            if link.master in ours and link.name.startswith("veth") and link.name not in wanted:
+                log.info("removing a left-over interface", extra={"interface": link.name})
                 self._netlink.delete_link(link.index)
 
     def delete_link(self, name: str) -> None:
@@ -156,9 +179,15 @@ class Bridges:
             firewall.build_table(self.table, [self.rules(record) for record in records], mappings)
         )
 
+    def has_table(self) -> bool:
+        """False when somebody has flushed the host's whole rule set."""
+        if self._nft is None:
+            return True
+        return self._nft.has_table(self.table)
+
     def drop_table(self) -> None:
         """Remove the table. Idempotent."""
-        self._run(f"add table ip {self.table}\ndelete table ip {self.table}")
+        self._run(firewall.drop_table(self.table))
 
     def add_rules(self, record: NetworkRecord) -> None:
         self._run(firewall.add_bridge(self.table, self.rules(record)))
@@ -197,20 +226,20 @@ class Bridges:
             self._run(firewall.remove_ports(self.table, mappings))
         self._run(firewall.add_ports(self.table, mappings))
 
-    def pass_neighbours(self, records: Iterable[NetworkRecord], *, force: bool = False) -> None:
+    def pass_neighbours(self, records: Iterable[NetworkRecord]) -> None:
         """See that other people's FORWARD chains let these networks through (and no others)."""
         if self._neighbours is not None:
-            self._neighbours.reconcile([record.bridge for record in records], force=force)
+            self._neighbours.reconcile([record.bridge for record in records])
 
     async def pass_legacy_neighbours(self, records: Iterable[NetworkRecord]) -> None:
         if self._neighbours is not None:
             await self._neighbours.reconcile_legacy([record.bridge for record in records])
 
-    def _run(self, commands: str) -> None:
-        if self._nft is None or not commands:
+    def _run(self, messages: Iterable[Message]) -> None:
+        if self._nft is None:
             return
         try:
-            self._nft.run(commands)
+            self._nft.transaction(messages)
         except NftError as error:
             raise Internal(f"nftables refused: {error}") from error
 
@@ -236,23 +265,17 @@ def add_interfaces(
     ``host`` and ``inside`` are sockets of the two namespaces. The veth is created with its
     end directly in the container's namespace (moving it there costs 20 ms).
     """
-    bridges: dict[str, int] = {}
     # Where br_netfilter shows bridged packets to nftables (Docker turns it on), the bridge
     # itself sends a container's packet to its own published port back where it came from.
     hairpin = bool(interfaces) and _read(_BRIDGE_NETFILTER) == "1"
     for interface in interfaces:
-        if interface.bridge not in bridges:
-            link = host.link(interface.bridge)
-            if link is None:
-                raise OSError(errno.ENODEV, "the bridge is gone", interface.bridge)
-            bridges[interface.bridge] = link.index
         host.add_veth(
             interface.host_name,
             interface.name,
             netns_fd=netns_fd,
             mac=interface.mac,
             mtu=interface.mtu,
-            master=bridges[interface.bridge],
+            master=interface.bridge_index,
         )
         if interface.isolated:
             _set_port(interface.host_name, "isolated")

@@ -13,21 +13,23 @@ kernel has that table.
 
 from __future__ import annotations
 
-import itertools
 import logging
-import time
+import socket
+import struct
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from pierhead.linux import nft as nf
 from pierhead.linux import process
-from pierhead.linux.nftables import Nft, NftError
+from pierhead.linux.nft import Nft, NftError
 
 log = logging.getLogger(__name__)
 
 _LEGACY_TABLES: Final = Path("/proc/net/ip_tables_names")
+_TABLE: Final = "filter"
+_CHAINS: Final = ("FORWARD", "DOCKER-USER", "INPUT")
 _LEGACY: Final = "iptables-legacy"
-_RECHECK_S: Final = 5.0
 
 
 class Neighbours:
@@ -37,35 +39,20 @@ class Neighbours:
         """``mark`` tells our rules by their comment; one for each pierd."""
         self._nft = nft
         self._mark = mark
-        self._checked_s = 0.0
 
-    def reconcile(self, bridges: Collection[str], *, force: bool = False) -> None:
-        """Have a rule for exactly these bridges where the policy is drop.
-
-        Asks the kernel at most every few seconds unless ``force``: a dockerd that starts
-        after us is noticed with the next container.
-        """
-        now = time.monotonic()
-        if not force and now - self._checked_s < _RECHECK_S:
-            return
-        self._checked_s = now
-        chains = {name: self._chain(name) for name in ("FORWARD", "DOCKER-USER", "INPUT")}
-        commands = plan(chains, bridges, self._mark)
-        if not commands:
-            return
-        log.info("changing the host's FORWARD rules", extra={"commands": commands})
+    def reconcile(self, bridges: Collection[str]) -> None:
+        """Have a rule for exactly these bridges where the policy is drop."""
         try:
-            self._nft.run("\n".join(commands))
+            chains = {name: self._nft.chain(_TABLE, name) for name in _CHAINS}
+            messages = plan(chains, bridges, self._mark)
+            if messages:
+                log.info(
+                    "changing the host's FORWARD rules",
+                    extra={"changes": [message.what for message in messages]},
+                )
+                self._nft.transaction(messages)
         except NftError as error:  # the owner changed it at the same time; next time then
             log.warning("cannot change the host's FORWARD rules", extra={"error": str(error)})
-
-    def _chain(self, name: str) -> list[dict[str, Any]] | None:
-        try:
-            listed = self._nft.run_json(f"list chain ip filter {name}")
-        except (NftError, ValueError):
-            return None
-        objects: list[dict[str, Any]] = listed.get("nftables", [])
-        return objects
 
     async def reconcile_legacy(self, bridges: Collection[str]) -> None:
         """The same for legacy iptables, by its own program (5 ms a call)."""
@@ -86,47 +73,47 @@ class Neighbours:
                 )
 
 
-Chains = Mapping[str, list[dict[str, Any]] | None]
-
-
-def plan(chains: Chains, bridges: Iterable[str], mark: str) -> list[str]:
-    """Commands for ``Nft.run``; the chains are libnftables-json(5) or None when absent.
+def plan(
+    chains: Mapping[str, nf.Chain | None], bridges: Iterable[str], mark: str
+) -> list[nf.Message]:
+    """What to change in the table ``ip filter``.
 
     Where INPUT drops too, containers are let through to our DNS server on the bridge.
     """
-    wanted: dict[tuple[str, str], str] = {}
+    wanted: dict[tuple[str, str], bytes] = {}
     forward = "FORWARD" if chains.get("DOCKER-USER") is None else "DOCKER-USER"
     for bridge in bridges:
-        rules: list[tuple[str, str, str]] = []
+        comment = _comment(mark, bridge)
+        name = nf.compare(nf.ifname(bridge))
+        incoming = nf.meta(nf.META_IIFNAME) + name
         if _drops(chains.get("FORWARD")):
-            rules += [
-                (forward, "in", f'iifname "{bridge}"'),
-                (forward, "out", f'oifname "{bridge}"'),
-            ]
+            wanted[forward, f"{comment}:in"] = incoming
+            wanted[forward, f"{comment}:out"] = nf.meta(nf.META_OIFNAME) + name
         if _drops(chains.get("INPUT")):
-            rules += [
-                ("INPUT", protocol, f'iifname "{bridge}" {protocol} dport 53')
-                for protocol in ("udp", "tcp")
-            ]
-        for chain, what, match in rules:
-            wanted[chain, f"{_comment(mark, bridge)}:{what}"] = match
-    commands: list[str] = []
-    for item in itertools.chain.from_iterable(chain or () for chain in chains.values()):
-        rule = item.get("rule", {})
-        comment = str(rule.get("comment", ""))
-        if not comment.startswith(mark + ":"):
-            continue
-        if wanted.pop((rule["chain"], comment), None) is None:
-            commands.append(f"delete rule ip filter {rule['chain']} handle {rule['handle']}")
-    commands += [
-        f'insert rule ip filter {chain} {match} counter accept comment "{comment}"'
+            for protocol, number in (("udp", socket.IPPROTO_UDP), ("tcp", socket.IPPROTO_TCP)):
+                wanted["INPUT", f"{comment}:{protocol}"] = (
+                    incoming
+                    + nf.meta(nf.META_L4PROTO)
+                    + nf.compare(bytes([number]))
+                    + nf.payload(nf.TRANSPORT, 2, 2)
+                    + nf.compare(struct.pack("!H", 53))
+                )
+    messages = []
+    for chain in chains.values():
+        for rule in chain.rules if chain else ():
+            if not rule.comment.startswith(mark + ":"):
+                continue
+            if wanted.pop((rule.chain, rule.comment), None) is None:
+                messages.append(nf.delete_rule(_TABLE, rule))
+    accept = nf.counter() + nf.verdict(nf.ACCEPT)
+    return messages + [
+        nf.add_rule(_TABLE, chain, match, accept, comment=comment, first=True)
         for (chain, comment), match in wanted.items()
     ]
-    return commands
 
 
-def _drops(chain: list[dict[str, Any]] | None) -> bool:
-    return any(item.get("chain", {}).get("policy") == "drop" for item in chain or ())
+def _drops(chain: nf.Chain | None) -> bool:
+    return chain is not None and chain.policy == nf.DROP
 
 
 def plan_legacy(listing: str, bridges: Iterable[str], mark: str) -> list[list[str]]:

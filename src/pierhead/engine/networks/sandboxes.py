@@ -31,6 +31,7 @@ from pierhead.engine.networks.model import (
     BRIDGE,
     HOST,
     NONE,
+    OPTION_BIND_ADDRESS,
     ContainerDirectory,
     ContainerLike,
     NetworkRecord,
@@ -134,9 +135,17 @@ class Sandboxes:
                 request.port_bindings,
                 exposed=request.exposed,
                 publish_all=request.publish_all,
-                default_ip=self._settings.default_bind_address,
+                default_ip=self._bind_address(request),
             )
         return attached
+
+    def _bind_address(self, request: SandboxRequest) -> str:
+        """Where ports are published that name no address: the network may say."""
+        for name in request.networks:
+            network = self._registry.named(name)
+            if network is not None and (address := network.options.get(OPTION_BIND_ADDRESS)):
+                return address
+        return self._settings.default_bind_address
 
     def _take(self, attached: Attached, request: SandboxRequest) -> list[Interface]:
         """Take addresses and ports; returns what is to be made in the kernel."""
@@ -202,7 +211,7 @@ class Sandboxes:
         return Interface(
             host_name=endpoint.host_interface,
             name=name,
-            bridge=record.bridge,
+            bridge_index=self._bridges.index(record),
             address=f"{given.ip_address}/{given.ip_prefix_len}",
             mac=given.mac_address,
             mtu=self._bridges.mtu(record),

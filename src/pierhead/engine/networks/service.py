@@ -6,12 +6,13 @@ start, an exit, a connect or a disconnect needs, ``bridges`` talks to the kernel
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
 from collections.abc import Iterable
 from ipaddress import IPv4Interface
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -56,6 +57,8 @@ from pierhead.store.paths import Paths
 
 log = logging.getLogger(__name__)
 
+RECHECK_S: Final = 5.0
+
 Objects = list[dict[str, Any]]
 Names = list[str]
 
@@ -70,6 +73,7 @@ class NetworkService:
         self._registry = NetworkRegistry(db)
         self._bridges = Bridges(settings)
         self.containers: ContainerDirectory | None = None  # set by the wiring
+        self._checked_s = 0.0
         self._sandboxes = Sandboxes(
             settings=settings,
             events=events,
@@ -102,16 +106,21 @@ class NetworkService:
                 log.error("a network has no bridge", extra={"network": record.name}, exc_info=error)
         for container in live:
             self._sandboxes.restore(container, self._paths.container(container.id))
-        self._bridges.rebuild_table(
-            self._of_bridges(),
-            [mapping for one in self._sandboxes.endpoints for mapping in one.mappings()],
+        self._bridges.remove_stray_ports(
+            {record.bridge for record in self._of_bridges()},
+            {
+                endpoint.host_interface
+                for attached in self._sandboxes.endpoints
+                for endpoint in attached.endpoints.values()
+            },
         )
+        self._rebuild_table()
         await self._sandboxes.serve_dns()
         await self._pass_neighbours(self._of_bridges())
 
     async def _pass_neighbours(self, records: Iterable[NetworkRecord]) -> None:
         records = list(records)
-        self._bridges.pass_neighbours(records, force=True)
+        self._bridges.pass_neighbours(records)
         await self._bridges.pass_legacy_neighbours(records)
 
     async def close(self) -> None:
@@ -266,15 +275,15 @@ class NetworkService:
                 f"error while removing network: network {record.name} id {record.id} has active "
                 f"endpoints ({_named(active)})"
             )
-        self._remove(record)
+        await self._remove(record)
         await self._pass_neighbours(self._of_bridges())
 
-    def _remove(self, record: NetworkRecord) -> None:
+    async def _remove(self, record: NetworkRecord) -> None:
         self._registry.delete(record)
         self._sandboxes.dns.stop(record.id)
         self._sandboxes.endpoints.drop_pool(record)
         self._bridges.remove_rules(record)
-        self._bridges.down(record)
+        await asyncio.to_thread(self._bridges.down, record)
         self._tell("destroy", record)
 
     async def prune(self, filters: Filters | None = None) -> Names:
@@ -294,7 +303,7 @@ class NetworkService:
                 continue
             if until_ns is not None and record.created_ns > until_ns:
                 continue
-            self._remove(record)
+            await self._remove(record)
             removed.append(record.name)
         await self._pass_neighbours(self._of_bridges())
         self._events.emit("network", "prune", "", {"reclaimed": "0"})
@@ -348,9 +357,26 @@ class NetworkService:
         use, ``Unavailable`` when a pool is empty.
         """
         sandbox = await self._sandboxes.attach(request)
-        if sandbox.netns_fd is not None:
-            self._bridges.pass_neighbours(self._of_bridges())
+        if sandbox.netns_fd is not None and time.monotonic() - self._checked_s > RECHECK_S:
+            self._check_rules()
         return sandbox
+
+    def _check_rules(self) -> None:
+        """Notice now and then, with the next container, what others did to the rule set.
+
+        Someone flushed it all (a reload of nftables.service does), or Docker or ufw came.
+        """
+        self._checked_s = time.monotonic()
+        if not self._bridges.has_table():
+            log.warning("our nftables table was gone")
+            self._rebuild_table()
+        self._bridges.pass_neighbours(self._of_bridges())
+
+    def _rebuild_table(self) -> None:
+        self._bridges.rebuild_table(
+            self._of_bridges(),
+            [mapping for one in self._sandboxes.endpoints for mapping in one.mappings()],
+        )
 
     async def detach(self, container_id: str) -> None:
         """At exit: give back addresses and ports. Idempotent; the veth dies with its namespace."""

@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,6 +51,15 @@ class LocalDriver:
         except OSError as error:
             raise Internal(f"cannot remove the volume {name}: {error}") from error
         tasks.spawn(asyncio.to_thread(shutil.rmtree, doomed, True), name=f"delete volume {name}")
+
+    def remove_strays(self, known: Collection[str]) -> None:
+        """At start: directories whose volume has no record any more."""
+        for entry in os.listdir(self._volumes):
+            if entry not in known:
+                log.info("removing a left-over volume", extra={"volume": entry})
+                with suppress(OSError):
+                    mounts.unmount(self.mountpoint(entry), lazy=True)
+                self.remove(entry)
 
     def is_empty(self, name: str) -> bool:
         try:

@@ -60,7 +60,8 @@ class VolumeService:
     async def recover(self, containers: Iterable[ContainerRecord], running: Iterable[str]) -> None:
         """At start: learn who uses which volume, unmount what no ``running`` id needs.
 
-        Anonymous volumes of a create that was killed half-way are removed.
+        Anonymous volumes of a create that was killed half-way are removed, and what a kill
+        left of a removal; directories that a kill kept from being made are made.
         """
         up = set(running)
         known = set()
@@ -70,7 +71,9 @@ class VolumeService:
                 self._registry.use(name, record.id)
                 if record.id in up:
                     self._active.setdefault(name, set()).add(record.id)
+        self._local.remove_strays({volume.name for volume in self._registry})
         for volume in self._registry:
+            self._local.make(volume.name)
             if volume.made_for and (volume.made_for, volume.name) not in known:
                 self._delete(volume)
                 continue
