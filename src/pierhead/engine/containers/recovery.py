@@ -60,7 +60,7 @@ async def recover(ctx: Context, ended: list[Container]) -> None:
     for container in ended:
         await _quietly("handle exit", container.id, _handle_ended(ctx, container))
     for container in ctx.registry.all():
-        if container.status.phase in (Phase.REMOVING, Phase.DEAD):
+        if container.status.phase in (Phase.REMOVING, Phase.DEAD) or _promised(container):
             await _quietly("finish removal", container.id, _finish_removal(ctx, container))
         elif container.running:
             _resume(ctx, container)
@@ -97,6 +97,11 @@ async def _finish_removal(ctx: Context, container: Container) -> None:
     async with container.lock:
         container.removing = False
         await remove_stopped(ctx, container, volumes=container.record.host_config.auto_remove)
+
+
+def _promised(container: Container) -> bool:
+    """The end of a ``--rm`` container is recorded, and pierd died before removing it."""
+    return container.status.remove_on_exit and container.status.phase is Phase.EXITED
 
 
 def _resume(ctx: Context, container: Container) -> None:

@@ -56,8 +56,10 @@ async def remove_stopped(ctx: Context, container: Container, *, volumes: bool) -
     container.removing = True
     container.cancel_restart()
     record, status = container.record, container.status
+    promised = status.remove_on_exit and status.phase is Phase.EXITED
     status.phase = Phase.REMOVING
-    ctx.registry.save_status(container)
+    if not promised:  # else recovery knows already
+        ctx.registry.save_status(container)
     try:
         await ctx.networks.forget(record.id)
         await ctx.snapshots.remove(record.id)

@@ -201,6 +201,7 @@ async def _fail(ctx: Context, container: Container, error: BaseException, by_pol
     if by_policy or status.has_been_started:
         status.finished_ns = status.finished_ns or time.time_ns()
     forget_process(container)
+    remove = container.record.host_config.auto_remove and not status.manually_restarted
     ctx.registry.save_status(container)
     if by_policy:
         from pierhead.engine.containers.wait import notify_exit

@@ -73,6 +73,15 @@ async def test_half_removed_ones_go(world: World) -> None:
     assert registry.all() == [] and world.snapshots.keys == set()
 
 
+async def test_a_promised_removal_is_kept(world: World) -> None:
+    made = await world.create("one", auto_remove=True)
+    made.status.phase = Phase.EXITED
+    made.status.remove_on_exit = True
+    world.ctx.registry.save_status(made)
+    registry = await reborn(world)
+    assert registry.all() == [] and world.snapshots.keys == set()
+
+
 async def test_restart_policies(world: World) -> None:
     always = await running(world, "always", restart_policy=RestartPolicy(name="always"))
     unless = await running(world, "unless", restart_policy=RestartPolicy(name="unless-stopped"))
