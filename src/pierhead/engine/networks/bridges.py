@@ -101,12 +101,20 @@ class Bridges:
             )
             if not link.alias:
                 self._netlink.set_link(link.index, alias=self._mark)
+            elif link.alias == self._mark:
+                self._drop_other_addresses(link.index, record)
         except OSError as error:
             raise Internal(f"cannot make the bridge {name}: {error}") from error
         if self._settings.ip_forward:
             _write_sysctl("ipv4/ip_forward", "1")
         # Lets connections of the host to 127.0.0.1:<published> leave through the bridge.
         _write_sysctl(f"ipv4/conf/{name}/route_localnet", "1")
+
+    def _drop_other_addresses(self, index: int, record: NetworkRecord) -> None:
+        """A bridge left from a pierd that chose another subnet keeps only ours."""
+        for address in self._netlink.addresses(index):
+            if address.family == _IPV4 and address.address != str(record.gateway.ip):
+                self._netlink.delete_address(index, f"{address.address}/{address.prefix_len}")
 
     def index(self, record: NetworkRecord) -> int:
         """The number of a network's bridge, which is made again if somebody has removed it."""
