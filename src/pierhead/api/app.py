@@ -103,7 +103,7 @@ class Api:
             request.writer.output_size = 0  # a provisional answer isn't the answer
         if route.body is not None:
             call.body = codec.decode(await call.read_json(), route.body)
-        if route.stream:
+        if route.stream or route.duplex:
             return await self._long_lived(route, call)
         return await route.handler(call)
 
@@ -112,7 +112,8 @@ class Api:
         task = asyncio.current_task()
         assert isinstance(connection, Connection) and task is not None
         self._streams.add(task)
-        connection.watch(task)
+        if route.stream:
+            connection.watch(task)
         try:
             return await route.handler(call)
         finally:

@@ -33,6 +33,8 @@ class Route:
     """Type of a JSON body: decoded before the handler runs, then ``call.body``."""
     stream: bool = False
     """Long-lived: the handler is cancelled when the client goes, and when pierd stops."""
+    duplex: bool = False
+    """Long-lived and both ways: cancelled when pierd stops; the handler watches its client."""
     since: int = MIN_MINOR
     until: int = MAX_MINOR
 

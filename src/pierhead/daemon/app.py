@@ -57,6 +57,7 @@ CHECKPOINT_S: Final = 30.0
 WAL_LIMIT_BYTES: Final = 1 << 20
 THREADS: Final = 4
 CLEANUP_S: Final = 5.0
+FORCED_AFTER: Final = 3
 
 
 def serve(configuration: Configuration) -> int:
@@ -78,9 +79,9 @@ def serve(configuration: Configuration) -> int:
     except (PierError, ListenError) as error:
         sys.stderr.write(f"pierd: {error}\n")
         return 1
-    except OSError as error:
+    except Exception as error:
         log.exception("pierd can't run")
-        sys.stderr.write(f"pierd: {error}\n")
+        sys.stderr.write(f"pierd: {type(error).__name__}: {error}\n")
         return 1
     return 0
 
@@ -89,8 +90,7 @@ async def _serve(configuration: Configuration, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="pierd"))
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _watch_stop(stop)
     paths = Paths(settings.data_root, settings.exec_root)
     async with AsyncExitStack() as stack:
         listeners = _claim(stack, configuration, settings, paths)
@@ -108,6 +108,22 @@ async def _serve(configuration: Configuration, settings: Settings) -> None:
         log.info("stopping; containers go on")
         notify.stopping()
     log.info("stopped")
+
+
+def _watch_stop(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT ask for a stop; who asks a third time wants it at once."""
+    asked = 0
+
+    def ask() -> None:
+        nonlocal asked
+        asked += 1
+        stop.set()
+        if asked >= FORCED_AFTER:
+            sys.stderr.write("pierd: forced to stop; the next start cleans up\n")
+            os._exit(1)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ask)
 
 
 def _claim(

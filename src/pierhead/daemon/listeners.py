@@ -67,7 +67,8 @@ def open_all(hosts: Sequence[str], tls: Tls, group: str) -> list[Listener]:
     """Open every host, or none: raises ``ListenError``."""
     opened: list[Listener] = []
     try:
-        context = tls_context(tls) if any(host.startswith("tcp://") for host in hosts) else None
+        on_tcp = any(host.startswith(("tcp://", "fd://")) for host in hosts)
+        context = tls_context(tls) if on_tcp else None
         for host in dict.fromkeys(hosts):
             kind, _, address = host.partition("://")
             if kind == "unix":
@@ -75,7 +76,9 @@ def open_all(hosts: Sequence[str], tls: Tls, group: str) -> list[Listener]:
             elif kind == "tcp":
                 opened += _tcp(host, address, context)
             elif kind == "fd":
-                opened += [Listener(host, sock) for sock in passed_sockets(address, os.environ)]
+                for sock in passed_sockets(address, os.environ):
+                    local = sock.family == socket.AF_UNIX
+                    opened.append(Listener(host, sock, tls=None if local else context))
             else:
                 raise ListenError(f"{host}: it begins with unix://, tcp:// or fd://")
     except BaseException:

@@ -207,3 +207,20 @@ async def test_a_client_that_keeps_its_side_open_sees_the_end(tmp_path: Path) ->
 
 def test_frame_is_dockers_header() -> None:
     assert frame(2, b"abc") == b"\x02\0\0\0\0\0\0\x03abc"
+
+
+async def test_stopping_the_server_ends_sessions(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
+    async def forever(io: ClientIO) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async with serving(engine_with(tmp_path, forever), tmp_path) as ask:
+        _, reader, _ = await upgrade(ask, "/containers/x/attach")
+        closed = asyncio.ensure_future(reader.read())
+        await asyncio.sleep(0.05)
+    assert ended.is_set()
+    assert await asyncio.wait_for(closed, 1) == b""
