@@ -32,9 +32,9 @@ ELSEWHERE: dict[str, str] = {
     "engine/containers/context.py": "a record of the services; every test of a verb uses it",
     "engine/containers/events.py": "tests/e2e/test_events_info.py",
     "engine/containers/model.py": "records without behaviour",
-    "engine/networks/bridges.py": "tests/integration, against the real kernel",
-    "engine/networks/sandboxes.py": "tests/integration, against the real kernel",
-    "engine/networks/service.py": "tests/integration, against the real kernel",
+    "engine/networks/bridges.py": "tests/e2e/test_network.py, against the real kernel",
+    "engine/networks/sandboxes.py": "tests/e2e/test_network.py, against the real kernel",
+    "engine/networks/service.py": "tests/e2e/test_network.py, against the real kernel",
     "store/snapshots/overlay.py": "tests/contract, the suite of every snapshotter",
 }
 # About a whole room and not one module.
