@@ -118,9 +118,9 @@ def test_save_and_load(both: SideBySide, unique: Unique, tmp_path: Path) -> None
 def test_progress_on_a_terminal(pier: Command, tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     pier("save", "-o", str(path), "busybox")
-    terminal = pier.terminal("load", "-i", str(path))
-    assert "Loaded image: busybox:latest" in terminal.read_to_end()
-    terminal.close()
+    with pier.terminal("load", "-i", str(path)) as terminal:
+        terminal.expect("Loaded image: busybox:latest")
+        assert terminal.wait() == 0
 
 
 def test_prunes(both: SideBySide, unique: Unique) -> None:

@@ -93,7 +93,7 @@ def prune(cli: Cli, options: Options, args: list[str]) -> None:
 
     filters = parse_filters(options.strings("filter"))
     if not options.flag("force") and not agreed(cli, "all stopped containers"):
-        raise CliError("container prune has been cancelled")
+        return
     reclaimed, text = prune_containers(cli, filters)
     finish(cli, text, reclaimed)
 

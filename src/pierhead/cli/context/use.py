@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pierhead.cli.context.store import check
+from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
 
 TYPE_CHECKING = False
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 def use(cli: Cli, options: Options, args: list[str]) -> None:
     """Only ``default`` can be chosen, and then there is nothing to remember."""
+    if len(args) != 1:  # docker's own words for this one
+        raise CliError(f"accepts 1 arg(s), received {len(args)}")
     check(args[0])
     if cli.config.get("currentContext"):
         from pierhead.cli.registry.credentials import save_config
@@ -24,4 +27,4 @@ def use(cli: Cli, options: Options, args: list[str]) -> None:
     cli.err(f'Current context is now "{args[0]}"\n')
 
 
-USE = Command("CONTEXT", use, args=(1, 1))
+USE = Command("CONTEXT", use)

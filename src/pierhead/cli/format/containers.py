@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pierhead.cli.flags import go_quote as quote
 from pierhead.cli.format.clock import go_time_string, since
-from pierhead.cli.format.listing import Row
+from pierhead.cli.format.listing import Row, simple_parts
 from pierhead.cli.format.ports import display_ports
 from pierhead.cli.format.references import familiar_image
 from pierhead.cli.format.units import ellipsis, human_duration, human_size, truncate_id
@@ -61,8 +61,27 @@ def container_format(source: str, *, quiet: bool, size: bool) -> str:
 
 
 def wants_size(source: str) -> bool:
-    """Whether the template prints sizes, so that the daemon must be asked for them."""
-    return "json ." in source or ".Size" in source
+    """Whether the template prints sizes, so that the daemon must be asked for them.
+
+    As docker does, runs it over an empty container to see; raises ``CliError`` for
+    a template that fails even there.
+    """
+    parts = simple_parts(source)
+    if parts is not None and all(not name or name in HEADERS for _, name in parts):
+        return any(name == "Size" for _, name in parts)
+    from pierhead.cli.errors import CliError
+    from pierhead.cli.gotemplate import TemplateError, parse
+
+    try:
+        template = parse(source)
+    except TemplateError as error:
+        raise CliError(f"failed to parse template: {error}") from error
+    probe = ContainerRow({})
+    try:
+        template.execute(probe)
+    except TemplateError as error:
+        raise CliError(f"failed to execute template: {error}") from error
+    return probe.size_used
 
 
 class ContainerRow(Row):
@@ -74,6 +93,7 @@ class ContainerRow(Row):
     def __init__(self, summary: dict[str, Any], *, trunc: bool = True) -> None:
         self._summary = summary
         self._trunc = trunc
+        self.size_used = False
 
     def ID(self) -> str:
         identifier = str(self._summary.get("Id") or "")
@@ -123,6 +143,7 @@ class ContainerRow(Row):
         return str(self._summary.get("Status") or "")
 
     def Size(self) -> str:
+        self.size_used = True
         own = human_size(int(self._summary.get("SizeRw") or 0), 3)
         whole = int(self._summary.get("SizeRootFs") or 0)
         return f"{own} (virtual {human_size(whole, 3)})" if whole > 0 else own

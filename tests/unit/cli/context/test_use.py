@@ -13,3 +13,5 @@ def test_use(tmp_path: Path) -> None:
     run("context use default", config={"currentContext": "x", "a": 1}, config_dir=str(tmp_path))
     assert json.loads((tmp_path / "config.json").read_text()) == {"a": 1}
     assert run("context use other", config_dir=str(tmp_path)).code == 1
+    result = run("context use")
+    assert (result.code, result.err) == (1, "accepts 1 arg(s), received 0\n")

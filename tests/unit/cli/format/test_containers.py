@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pierhead.cli.errors import CliError
 from pierhead.cli.format.containers import HEADERS, ContainerRow, container_format, wants_size
 from pierhead.cli.format.listing import render
 
@@ -78,3 +79,9 @@ def test_formats() -> None:
     assert wants_size("{{json .}}")
     assert not wants_size("json")
     assert not wants_size("{{.ID}}")
+    assert wants_size("{{upper .Size}}")
+    assert not wants_size("{{upper .ID}}")
+    with pytest.raises(CliError, match="failed to execute template: template: :1:2"):
+        wants_size("{{.Nope}}")
+    with pytest.raises(CliError, match="failed to parse template: template: :1"):
+        wants_size("{{.ID")
