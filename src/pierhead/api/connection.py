@@ -14,7 +14,11 @@ from typing import Any, Final
 
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server as BaseServer
+
+from pierhead.api.errors import error_response
 
 _HIJACK_LINE: Final = re.compile(
     rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]*/attach|exec/[^ ?]*/start)[ ?]"
@@ -103,6 +107,21 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
         if self._watching is not None and not self.hijacked:
             self._watching.cancel()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """The answer to what isn't HTTP, in the form of all refusals. The connection ends."""
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("an answer has begun already")
+        reason = (message or str(exc) or "").partition("\n")[0].rstrip(": ")
+        response = error_response(status, f"malformed HTTP request: {reason}")
+        response.force_close()
+        return response
 
     def watch(self, task: asyncio.Task[Any]) -> None:
         """Cancel ``task`` when the client goes."""

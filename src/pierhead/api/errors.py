@@ -32,6 +32,8 @@ def error_response(status: int, message: str) -> Response:
     """``{"message": ...}``, which is how every Docker client expects to be refused."""
     if status == 304:
         return Response(status=304)
+    # What a client sent may come back in a message, and needn't be UTF-8.
+    message = message.encode("utf-8", "backslashreplace").decode()
     return Response(
         status=status, body=encode({"message": message}), content_type="application/json"
     )

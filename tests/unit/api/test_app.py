@@ -166,7 +166,20 @@ async def test_malformed_http_is_400_and_not_ours_to_log(
     async with serving(fake_engine(tmp_path), tmp_path) as ask:
         reader, writer = await ask.connect()
         writer.write(b"\x16\x03\x01 rubbish\r\n\r\n")
-        assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert b" 400 " in answer and b'{"message":"malformed HTTP request' in answer
+    assert not caplog.records
+
+
+async def test_bytes_that_are_not_utf8_come_back_readable(tmp_path: Path) -> None:
+    async with serving(fake_engine(tmp_path), tmp_path) as ask:
+        reader, writer = await ask.connect()
+        writer.write(
+            b"POST /volumes/create HTTP/1.1\r\nHost: d\r\nConnection: close\r\n"
+            b"Content-Type: a\xcab\r\nContent-Length: 2\r\n\r\n{}"
+        )
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert b" 400 " in answer and rb"(a\\udcca" in answer
 
 
 async def test_keep_alive_serves_the_next_request(tmp_path: Path) -> None:

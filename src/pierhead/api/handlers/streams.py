@@ -7,6 +7,7 @@ import contextlib
 import logging
 
 from aiohttp.http_websocket import WSMsgType
+from aiohttp.web_exceptions import HTTPException
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_ws import WebSocketResponse
 
@@ -113,9 +114,12 @@ async def attach_websocket(call: Call) -> StreamResponse:
     socket = WebSocketResponse()
     socket.headers.update(call.headers)
     try:
-        if not socket.can_prepare(call.request):
-            raise InvalidParameter("not a websocket handshake: use /containers/{id}/attach instead")
         await socket.prepare(call.request)
+    except (HTTPException, ValueError) as error:
+        session.cancel()
+        raise InvalidParameter(
+            "not a websocket handshake: use /containers/{id}/attach instead"
+        ) from error
     except BaseException:
         session.cancel()
         raise

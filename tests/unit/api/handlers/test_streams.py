@@ -131,3 +131,11 @@ async def test_websocket(tmp_path: Path, version: str, opcode: int) -> None:
 async def test_websocket_needs_a_handshake(tmp_path: Path) -> None:
     async with serving(fake_engine(tmp_path, containers=Containers()), tmp_path) as ask:
         assert (await ask("GET", "/containers/x/attach/ws")).status == 400
+        for key in (b"", b"x", b"\xff\xfe" * 8):
+            reader, writer = await ask.connect()
+            writer.write(
+                b"GET /containers/x/attach/ws HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\n"
+                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: " + key + b"\r\n\r\n"
+            )
+            assert b" 400 " in await reader.readline(), key
