@@ -113,6 +113,12 @@ class WireDaemon:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
+        try:
+            self._answer(sock)
+        except OSError:
+            pass  # the client went away
+
+    def _answer(self, sock: socket.socket) -> None:
         reader = sock.makefile("rb", buffering=0)
         while True:
             line = _line(reader)

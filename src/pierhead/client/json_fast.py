@@ -48,7 +48,8 @@ def loads_at(text: str, start: int) -> tuple[Any, int]:
         except ImportError:
             import json
 
-            _scan = json.JSONDecoder(strict=False).scan_once
+            decoder: Any = json.JSONDecoder(strict=False)
+            _scan = decoder.scan_once
     end = len(text)
     while start < end and text[start] in " \t\r\n":
         start += 1

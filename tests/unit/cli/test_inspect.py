@@ -6,7 +6,7 @@ from support.fake_cli import run
 
 ANSWERS = {
     "GET /containers/c/json": {"Id": "c1", "Name": "/c"},
-    "GET /images/i:1/json": {"Id": "sha256:1"},
+    "GET /images/i%3A1/json": {"Id": "sha256:1"},
     "GET /networks/n": {"Name": "n"},
     "GET /volumes/v": {"Name": "v"},
 }
@@ -14,7 +14,7 @@ ANSWERS = {
 
 def test_any_type_is_found() -> None:
     assert run(["inspect", "-f", "{{.Name}}", "c", "v", "n"], ANSWERS).out == "/c\nv\nn\n"
-    assert run(["inspect", "-f", "{{.Id}}", "i:1", "c"], ANSWERS).out == "sha256:1\nc1\n"
+    assert run(["inspect", "-f", "{{.Id}}", "c", "i:1"], ANSWERS).out == "c1\nsha256:1\n"
     assert run(["inspect", "-f", "{{", "c"], ANSWERS).code == 64
 
 

@@ -133,7 +133,12 @@ def _live(cli: Cli, options: Options, names: list[str], *, follow: bool) -> None
     while watched or follow:
         poll = select.poll()
         by_fd: dict[int, _Watched] = {}
-        for item in watched.values():
+        for item in list(watched.values()):
+            # What came along with earlier bytes is in a buffer, which poll can't see.
+            while item.response.has_data() and item.take():
+                pass
+            if item.fileno() < 0:
+                watched.pop(item.name, None)
             if item.fileno() >= 0:
                 by_fd[item.fileno()] = item
                 poll.register(item.fileno(), select.POLLIN)
