@@ -379,6 +379,11 @@ class Nft:
     def has_table(self, table: str) -> bool:
         return bool(self._get(_GETTABLE, _family() + _text(1, table)))
 
+    def tables(self) -> list[str]:
+        """Names of all tables of family ip."""
+        found = self._get(_GETTABLE, _family(), dump=True)
+        return [_string(attributes(body[4:]).get(1)) for body in found]
+
     def chain(self, table: str, chain: str) -> Chain | None:
         """A chain with its rules; None when there is none."""
         found = self._get(_GETCHAIN, _family() + _text(1, table) + _text(3, chain))

@@ -144,6 +144,7 @@ def test_all_or_nothing(nft: Nft) -> None:
 
 @pytest.mark.root
 def test_looking(nft: Nft) -> None:
+    assert TABLE in nft.tables()
     assert nft.has_table(TABLE) and not nft.has_table("no-such-table")
     assert nft.chain(TABLE, "no-such-chain") is None
     assert nft.chain("no-such-table", "c") is None

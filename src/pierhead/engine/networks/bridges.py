@@ -139,6 +139,21 @@ class Bridges:
                 log.info("removing a left-over bridge", extra={"bridge": link.name})
                 self._netlink.delete_link(link.index)
 
+    def remove_stray_tables(self) -> None:
+        """Remove tables of pierds that are no more: their default bridge is gone.
+
+        A table left behind would go on masquerading a subnet that is ours by now. A living
+        pierd makes its bridge before its table.
+        """
+        if self._nft is None:
+            return
+        links = {link.name for link in self._netlink.links()}
+        for table in self._nft.tables():
+            bridge = firewall.bridge_of(table)
+            if bridge is not None and table != self.table and bridge not in links:
+                log.info("removing the table of a pierd that is gone", extra={"table": table})
+                self._run(firewall.drop_table(table))
+
     def remove_stray_ports(self, bridges: Collection[str], wanted: Collection[str]) -> None:
         """Remove container interfaces in our ``bridges`` that are nobody's endpoint.
 

@@ -72,6 +72,13 @@ def table_name(default_bridge: str) -> str:
     return "pierhead" if default_bridge == "pier0" else f"pierhead_{default_bridge}"
 
 
+def bridge_of(table: str) -> str | None:
+    """The default bridge of the daemon that a table belongs to; None for other tables."""
+    if table == "pierhead":
+        return "pier0"
+    return table.removeprefix("pierhead_") if table.startswith("pierhead_") else None
+
+
 def drop_table(table: str) -> list[Message]:
     """Adding first makes deleting one that isn't there no error."""
     return [nf.add_table(table), nf.delete_table(table)]

@@ -99,6 +99,7 @@ class NetworkService:
         live = list(live)
         self._predefine(any(BRIDGE in container.status.networks for container in live))
         self._bridges.remove_strays({record.bridge for record in self._of_bridges()})
+        self._bridges.remove_stray_tables()
         for record in self._of_bridges():
             try:
                 self._bridges.up(record)

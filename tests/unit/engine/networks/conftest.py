@@ -58,6 +58,9 @@ class FakeBridges:
     def remove_strays(self, wanted: object) -> None:
         pass
 
+    def remove_stray_tables(self) -> None:
+        pass
+
     def remove_stray_ports(self, bridges: set[str], wanted: set[str]) -> None:
         self.strays = (bridges, wanted)
 

@@ -7,6 +7,7 @@ from pierhead.engine.networks.firewall import (
     Mapping,
     add_bridge,
     add_ports,
+    bridge_of,
     build_table,
     drop_table,
     remove_bridge,
@@ -32,6 +33,8 @@ def what(messages: list[Message]) -> list[str]:
 def test_two_daemons_have_two_tables() -> None:
     assert table_name("pier0") == "pierhead"
     assert table_name("other0") == "pierhead_other0"
+    assert [bridge_of(table_name(bridge)) for bridge in ("pier0", "x")] == ["pier0", "x"]
+    assert bridge_of("filter") is None
 
 
 def test_the_table_is_replaced_in_one_go() -> None:
