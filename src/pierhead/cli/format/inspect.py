@@ -7,14 +7,27 @@ does, on the raw JSON (``{{.Id}}``), where a missing key is an error.
 
 from __future__ import annotations
 
-from pierhead.cli.gotemplate.json_text import compact, indent
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from pierhead.cli.gotemplate import Template
     from pierhead.cli.main import Cli
+
+
+#: Fields that Go's types print in another way than the JSON reads: times, durations.
+_TYPED_FIELDS = frozenset(
+    (
+        "Created",
+        "End",
+        "Interval",
+        "LastTagTime",
+        "Start",
+        "StartInterval",
+        "StartPeriod",
+        "Timeout",
+    )
+)
 
 
 class Inspector:
@@ -28,16 +41,12 @@ class Inspector:
     def __init__(self, template: str = "", *, typed_only: bool = False) -> None:
         self._raw: list[str] = []
         self._out: list[str] = []
+        self._source = template
         self._template: Template | None = None
-        self._compact = template == "json"
         self._typed_only = typed_only
-        if template and not self._compact:
-            from pierhead.cli.gotemplate import TemplateError, parse
-
-            try:
-                self._template = parse(template)
-            except TemplateError as error:
-                raise TemplateError(f"template parsing error: {error}") from error
+        self._paths = _simple_paths(template)
+        if template not in ("", "json") and self._paths is None:
+            self._template = _parse(template)
 
     def add(self, raw: bytes | str, kind: str = "") -> None:
         """Add an object: its JSON, and what it is (``container``, ``image``, ``network``,
@@ -48,19 +57,83 @@ class Inspector:
         text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
         if self._typed_only:
             text = _retyped(text, kind)
-        if self._template is None:
+        if self._source in ("", "json"):
             self._raw.append(text.strip())
             return
-        self._out.append(execute(self._template, text, kind, self._typed_only) + "\n")
+        line = _look_up(self._paths, text) if self._paths is not None else None
+        if line is None:
+            if self._template is None:
+                self._template = _parse(self._source)
+            line = execute(self._template, text, kind, self._typed_only)
+        self._out.append(line + "\n")
 
     def flush(self) -> str:
         """Everything added, as it goes to stdout."""
-        if self._template is not None:
+        if self._source not in ("", "json"):
             return "".join(self._out) or "\n"
         if not self._raw:
             return "[]\n"
+        from pierhead.cli.gotemplate.json_text import compact, indent
+
         text = "[" + ",".join(self._raw) + "]"
-        return (compact(text) if self._compact else indent(text)) + "\n"
+        return (compact(text) if self._source == "json" else indent(text)) + "\n"
+
+
+def _parse(source: str) -> Template:
+    from pierhead.cli.gotemplate import TemplateError, parse
+
+    try:
+        return parse(source)
+    except TemplateError as error:
+        raise TemplateError(f"template parsing error: {error}") from error
+
+
+def _simple_paths(source: str) -> list[tuple[str, list[str]]] | None:
+    """Text and field path in turn, if there is nothing but ``{{.A.B}}`` in the template.
+
+    Most scripts ask so, and such a template needs no template language.
+    """
+    parts: list[tuple[str, list[str]]] = []
+    at = 0
+    while (opening := source.find("{{", at)) >= 0:
+        closing = source.find("}}", opening)
+        if closing < 0 or source[opening + 2 : opening + 3] != ".":
+            return None
+        names = source[opening + 3 : closing].split(".")
+        if not all(name.isidentifier() and name.isascii() for name in names):
+            return None
+        if names[-1] in _TYPED_FIELDS:
+            return None
+        parts.append((source[at:opening], names))
+        at = closing + 2
+    parts.append((source[at:], []))
+    return parts if len(parts) > 1 else None
+
+
+def _look_up(parts: list[tuple[str, list[str]]], raw: str) -> str | None:
+    """The template's text if every path leads to a text, whole number or truth value
+    under its JSON name: then types make no difference. Else None."""
+    from pierhead.client.json_fast import loads
+
+    data = loads(raw)
+    out: list[str] = []
+    for before, names in parts:
+        out.append(before)
+        value = data
+        for name in names:
+            if not isinstance(value, dict) or name not in value:
+                return None
+            value = value[name]
+        if not names:
+            continue
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        elif isinstance(value, int):
+            value = str(value)
+        elif not isinstance(value, str):
+            return None
+        out.append(value)
+    return "".join(out)
 
 
 def execute(template: Template, raw: str, kind: str, typed_only: bool = False) -> str:

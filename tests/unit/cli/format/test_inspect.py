@@ -82,3 +82,16 @@ def test_print_inspect_goes_on_after_an_error() -> None:
     with pytest.raises(CliError, match='no entry for key "b"'):
         print_inspect(cli, [{"a": 1, "b": 2}, {"a": 1}], format="{{.b}}")  # type: ignore[arg-type]
     assert b"".join(cli.written) == b"2\n"
+
+
+def test_simple_paths_need_no_template_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pierhead.cli.gotemplate.template", None)
+    assert show("{{.Id}}: {{.Size}} {{.Config.Labels.a}}") == "abc: 12 <b>\n"
+
+
+def test_times_and_durations_are_never_taken_from_the_text() -> None:
+    inspector = Inspector("{{.Created}}")
+    inspector.add('{"Created":"2026-05-07T21:09:36Z"}', "network")
+    assert inspector.flush() == "2026-05-07 21:09:36 +0000 UTC\n"
