@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-
 from pierhead.client.errors import ConnectFailed
 
 TYPE_CHECKING = False
@@ -21,6 +19,8 @@ def tls_wrapper(
     by a CA of the system). ``cert`` and ``key`` are ours, both or none. Raises
     ``ConnectFailed`` for files that can't be read.
     """
+    import ssl
+
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
