@@ -232,6 +232,8 @@ async def test_connect_and_disconnect_while_running(host: Host) -> None:
     await host.service.connect("alpha", "one", None)
     assert host.reach(two, host.address(one, "alpha")) == host.address(two, "alpha")
     assert "eth1" in host.inside(one, "ip", "-o", "link")
+    gateway = one.status.networks["alpha"].gateway
+    assert f"default via {gateway}" in host.inside(one, "ip", "route"), "the first by name"
     await host.service.disconnect("bridge", "one", force=False)
     gateway = one.status.networks["alpha"].gateway
     assert f"default via {gateway}" in host.inside(one, "ip", "route")

@@ -44,7 +44,7 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD: Final = 0x02
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST = 254, 4, 1
-_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _IFF_UP: Final = 1
 _NESTED: Final = 0x8000
 
@@ -502,18 +502,28 @@ class Netlink:
         self._request(
             _DELROUTE,
             0,
-            self._route(destination, gateway, link, ""),
+            self._route(destination, gateway, link, "", any_scope=True),
             f"remove the route to {destination}",
             ignore=(errno.ESRCH, errno.ENODEV),
         )
 
-    def _route(self, destination: str, gateway: str, link: int | str, source: str) -> bytes:
+    def _route(
+        self,
+        destination: str,
+        gateway: str,
+        link: int | str,
+        source: str,
+        *,
+        any_scope: bool = False,
+    ) -> bytes:
         if destination == "default":
             family, length, raw = _family(gateway or source), 0, b""
         else:
             host, length = _split(destination)
             family, raw = _family(host), _ip(host)
         scope = _SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else _SCOPE_LINK
+        if any_scope:  # of what is removed nobody need know it
+            scope = _SCOPE_NOWHERE
         message = _RTMSG.pack(
             family, length, 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, 0
         )
