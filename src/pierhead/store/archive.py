@@ -13,8 +13,8 @@ from pierhead.errors import InvalidParameter
 from pierhead.oci import layer, tar
 from pierhead.oci.digest import PREFIX
 from pierhead.store.compression import FdReader, open_reader
+from pierhead.store.tarsource import write_all
 from pierhead.store.tarstream import TarReader
-from pierhead.store.unpack import write_all
 
 MEMBERS_LIMIT: Final = 100_000
 _SMALL_BYTES: Final = 8 << 20

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from pierhead.oci import layer, tar
 from pierhead.oci.tar import Header
-from pierhead.store.unpack import write_all
+from pierhead.store.lower import OPAQUE
+from pierhead.store.tarsource import write_all
 
-_OPAQUE: Final = "trusted.overlay.opaque"
 _HIDDEN_XATTRS: Final = ("trusted.overlay.", "user.overlay.", "security.selinux")
 _COPY_STEP: Final = 4 << 20
 
@@ -170,6 +170,6 @@ def read_xattrs(path: bytes) -> dict[bytes, bytes]:
 def is_opaque(path: bytes) -> bool:
     """Whether overlayfs hides what is below this directory."""
     try:
-        return os.getxattr(path, _OPAQUE, follow_symlinks=False) == b"y"
+        return os.getxattr(path, OPAQUE, follow_symlinks=False) == b"y"
     except OSError:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pierhead.store.compression import CHUNK, FdReader, open_reader
-from pierhead.store.unpack import write_all
+from pierhead.store.tarsource import write_all
 
 
 def expand() -> dict[str, Any]:

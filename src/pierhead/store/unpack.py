@@ -18,27 +18,19 @@ What a layer means beyond a plain tar:
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import queue
 import stat
-import threading
-from typing import Any, Final, cast
-
-import zstandard
+from typing import Any, Final
 
 from pierhead.errors import InvalidParameter
 from pierhead.oci import layer, tar
-from pierhead.oci.digest import PREFIX
 from pierhead.oci.tar import Header
-from pierhead.store.compression import CHUNK, FdReader, detect, open_reader
+from pierhead.store.lower import OPAQUE, Lower, set_xattr
+from pierhead.store.tarsource import Source, write_all
 from pierhead.store.tarstream import TarReader
 
 ENTRIES_LIMIT: Final = 4_000_000
 LINKS_LIMIT: Final = 40
-_OPAQUE: Final = "trusted.overlay.opaque"
-_DROPPED_XATTRS: Final = (b"trusted.overlay.", b"user.overlay.")
-_QUEUE_CHUNKS: Final = 16
 _READ_STEP: Final = 64 << 10
 
 
@@ -64,6 +56,8 @@ def unpack(
             unpacker.add(header, reader)
         unpacker.finish()
         source.finish()
+    except MemoryError as error:
+        raise InvalidParameter("invalid layer: unpacking it takes too much memory") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
             raise
@@ -82,108 +76,6 @@ def unpack(
 def _where(error: OSError) -> str:
     name = error.filename
     return layer.show(name if isinstance(name, bytes) else str(name or "").encode())
-
-
-class Source:
-    """Decompresses, hashes and keeps the tar in a second thread, ahead of the unpacking."""
-
-    def __init__(self, fd: int, keep_fd: int | None, limit_bytes: int | None) -> None:
-        self._input = FdReader(fd)
-        self._keep_fd = keep_fd
-        self._limit = limit_bytes
-        self._hash = hashlib.sha256()
-        self.tar_bytes = 0
-        self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(_QUEUE_CHUNKS)
-        self._rest = b""
-        self._ended = False
-        self._abandoned = False
-        fmt = detect(self._input.peek(8))
-        self.keep_format = "zstd" if fmt == "none" else fmt
-        self._plain = open_reader(
-            self._input
-            if fmt == "none" or keep_fd is None
-            else cast(FdReader, _Tee(self._input, keep_fd)),
-            fmt,
-        )
-        self._compress = (
-            zstandard.ZstdCompressor(level=1).compressobj()
-            if fmt == "none" and keep_fd is not None
-            else None
-        )
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            while not self._abandoned:
-                chunk = self._plain.read(CHUNK)
-                if chunk:
-                    self._take(chunk)
-                self._chunks.put(chunk)
-                if not chunk:
-                    return
-        except BaseException as error:
-            self._chunks.put(error)
-
-    def _take(self, chunk: bytes) -> None:
-        self._hash.update(chunk)
-        self.tar_bytes += len(chunk)
-        if self._limit is not None and self.tar_bytes > self._limit:
-            raise InvalidParameter(
-                f"invalid layer: larger than the {self._limit} bytes that there is room for"
-            )
-        if self._compress is not None and self._keep_fd is not None:
-            write_all(self._keep_fd, self._compress.compress(chunk))
-
-    def read(self, size: int, /) -> bytes:
-        """For ``TarReader``: always a whole chunk, ``size`` is a hint."""
-        if self._ended:
-            return b""
-        item = self._chunks.get()
-        if isinstance(item, BaseException):
-            self._ended = True
-            raise item
-        if not item:
-            self._ended = True
-        return item
-
-    def finish(self) -> None:
-        """Wait for the end of the stream; afterwards ``diff_id`` counts all of it."""
-        while self.read(CHUNK):
-            pass
-        self._thread.join()
-        if self._compress is not None and self._keep_fd is not None:
-            write_all(self._keep_fd, self._compress.flush())
-
-    def abandon(self) -> None:
-        self._abandoned = True
-
-    @property
-    def diff_id(self) -> str:
-        return PREFIX + self._hash.hexdigest()
-
-
-class _Tee:
-    """Copies what is read to a descriptor."""
-
-    def __init__(self, source: FdReader, fd: int) -> None:
-        self._source = source
-        self._fd = fd
-
-    def peek(self, size: int) -> bytes:
-        return self._source.peek(size)
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        write_all(self._fd, data)
-        return data
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """write(2) until all of ``data`` is written."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 class Unpacker:
@@ -231,7 +123,7 @@ class Unpacker:
         if was_whiteout:
             self._whiteouts.discard(path)
             if kind == tar.DIRECTORY:
-                os.setxattr(self._at(path), _OPAQUE, b"y", follow_symlinks=False)
+                os.setxattr(self._at(path), OPAQUE, b"y", follow_symlinks=False)
         self._metadata(path, header)
 
     def finish(self) -> None:
@@ -360,7 +252,7 @@ class Unpacker:
     def _whiteout(self, directory: bytes, base: bytes) -> None:
         if base == layer.OPAQUE_MARK:
             parent = self._parent(directory)
-            os.setxattr(self._at(parent), _OPAQUE, b"y", follow_symlinks=False)
+            os.setxattr(self._at(parent), OPAQUE, b"y", follow_symlinks=False)
             return
         if base.startswith(layer.META_PREFIX):
             return
@@ -379,7 +271,7 @@ class Unpacker:
             return
         # This layer already brought a new one: it stays and hides what was below.
         if stat.S_ISDIR(mode):
-            os.setxattr(full, _OPAQUE, b"y", follow_symlinks=False)
+            os.setxattr(full, OPAQUE, b"y", follow_symlinks=False)
 
     def _parent(self, asked: bytes) -> bytes:
         """The real directory for ``asked`` (relative), made if need be; links are resolved here.
@@ -437,7 +329,7 @@ class Unpacker:
             self._whiteouts.discard(path)
         os.mkdir(full, 0o755)
         if hidden:
-            os.setxattr(full, _OPAQUE, b"y", follow_symlinks=False)
+            os.setxattr(full, OPAQUE, b"y", follow_symlinks=False)
         if below is not None and stat.S_ISDIR(below.st_mode):
             os.chown(full, below.st_uid, below.st_gid)
             os.chmod(full, stat.S_IMODE(below.st_mode))
@@ -445,144 +337,6 @@ class Unpacker:
                 set_xattr(full, name, value)
             self._dir_times[path] = below.st_mtime_ns
         return None
-
-
-class Lower:
-    """Read-only view of the layers below, through their directory descriptors."""
-
-    def __init__(self, fds: list[int]) -> None:
-        self._fds = fds
-
-    def _locate(self, path: bytes) -> tuple[int, bytes, os.stat_result] | None:
-        """(open parent descriptor, base name, lstat) in the topmost layer that has ``path``."""
-        parts = path.split(b"/")
-        for fd in self._fds:
-            found = self._walk(fd, parts)
-            if found is None:
-                continue
-            if found == "hidden":
-                return None
-            return cast("tuple[int, bytes, os.stat_result]", found)
-        return None
-
-    def _walk(self, root: int, parts: list[bytes]) -> Any:
-        """The place in one layer; "hidden" if this layer hides it from lower ones, else None."""
-        current = os.dup(root)
-        opaque = False
-        try:
-            for index, part in enumerate(parts):
-                try:
-                    info = os.stat(part, dir_fd=current, follow_symlinks=False)
-                except FileNotFoundError:
-                    return "hidden" if opaque else None
-                if stat.S_ISCHR(info.st_mode) and info.st_rdev == 0:
-                    return "hidden"
-                if index == len(parts) - 1:
-                    result = (current, part, info)
-                    current = -1
-                    return result
-                if not stat.S_ISDIR(info.st_mode):
-                    return "hidden"
-                child = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=current)
-                os.close(current)
-                current = child
-                try:
-                    opaque = opaque or os.getxattr(child, _OPAQUE) == b"y"
-                except OSError:
-                    pass
-            return None
-        finally:
-            if current >= 0:
-                os.close(current)
-
-    def exists(self, path: bytes) -> bool:
-        return self.lstat(path) is not None
-
-    def lstat(self, path: bytes) -> os.stat_result | None:
-        found = self._locate(path)
-        if found is None:
-            return None
-        os.close(found[0])
-        return found[2]
-
-    def readlink(self, path: bytes) -> bytes:
-        found = self._locate(path)
-        if found is None:
-            return b""
-        try:
-            return os.readlink(found[1], dir_fd=found[0])
-        finally:
-            os.close(found[0])
-
-    def xattrs(self, path: bytes) -> list[tuple[bytes, bytes]]:
-        found = self._locate(path)
-        if found is None:
-            return []
-        parent, base, _ = found
-        fd = os.open(base, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
-        try:
-            return [(os.fsencode(name), os.getxattr(fd, name)) for name in os.listxattr(fd)]
-        except OSError:
-            return []
-        finally:
-            os.close(fd)
-            os.close(parent)
-
-    def copy_up(self, path: bytes, target: bytes) -> bool:
-        """Copy the file (or symlink) ``path`` from below to ``target``; False if it isn't there."""
-        found = self._locate(path)
-        if found is None:
-            return False
-        parent, base, info = found
-        try:
-            if stat.S_ISLNK(info.st_mode):
-                os.symlink(os.readlink(base, dir_fd=parent), target)
-            elif stat.S_ISREG(info.st_mode):
-                self._copy_file(parent, base, target)
-            else:
-                return False
-            os.chown(target, info.st_uid, info.st_gid, follow_symlinks=False)
-            if stat.S_ISREG(info.st_mode):
-                os.chmod(target, stat.S_IMODE(info.st_mode))
-            for name, value in self.xattrs(path) if stat.S_ISREG(info.st_mode) else ():
-                set_xattr(target, name, value)
-            times = (info.st_mtime_ns, info.st_mtime_ns)
-            os.utime(target, ns=times, follow_symlinks=False)
-            return True
-        finally:
-            os.close(parent)
-
-    def _copy_file(self, parent: int, base: bytes, target: bytes) -> None:
-        source = os.open(base, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=parent)
-        try:
-            fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                while os.sendfile(fd, source, None, 1 << 30):
-                    pass
-            finally:
-                os.close(fd)
-        finally:
-            os.close(source)
-
-
-def set_xattr(path: bytes, name: bytes, value: bytes) -> None:
-    """Set an attribute that a layer brings, as far as the file system takes it.
-
-    overlayfs's own ones are dropped: they would make it look elsewhere.
-    """
-    if name.startswith(_DROPPED_XATTRS):
-        return
-    try:
-        os.setxattr(path, name, value, follow_symlinks=False)
-    except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.EPERM):
-            return  # e.g. user.* on a symlink, security.selinux without SELinux
-        raise InvalidParameter(
-            f"invalid layer: extended attribute {layer.show(name)} of {layer.show(path)} "
-            f"can't be set: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise InvalidParameter(f"invalid layer: bad extended attribute: {error}") from error
 
 
 def remove_tree(path: bytes) -> None:

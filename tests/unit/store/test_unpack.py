@@ -12,7 +12,7 @@ from pierhead.errors import InvalidParameter
 from pierhead.oci import tar
 from pierhead.oci.tar import Header
 from pierhead.store.tarstream import TarReader
-from pierhead.store.unpack import Lower, Unpacker, remove_tree, set_xattr, write_all
+from pierhead.store.unpack import Unpacker, remove_tree
 
 
 def add(unpacker: Unpacker, name: bytes, kind: bytes = tar.REGULAR, **fields: object) -> None:
@@ -43,34 +43,6 @@ def test_entries_are_counted(tmp_path: Path) -> None:
         add(one, b"c")
 
 
-def test_lower_layers_are_looked_up_from_the_top(tmp_path: Path) -> None:
-    top, bottom = tmp_path / "top", tmp_path / "bottom"
-    for layer in (top, bottom):
-        (layer / "both").mkdir(parents=True)
-    (bottom / "both/file").write_text("below")
-    (bottom / "link").symlink_to("both")
-    (top / "blocks").touch()
-    (bottom / "blocks").mkdir()
-    (bottom / "blocks/x").touch()
-    fds = [os.open(layer, os.O_RDONLY) for layer in (top, bottom)]
-    lower = Lower(fds)
-    assert lower.exists(b"both/file")
-    assert not lower.exists(b"both/none")
-    assert not lower.exists(b"blocks/x"), "a file above hides a directory below"
-    assert not lower.exists(b"link/file"), "links are never followed"
-    assert lower.readlink(b"link") == b"both"
-    for fd in fds:
-        os.close(fd)
-
-
-def test_overlay_attributes_are_dropped(tmp_path: Path) -> None:
-    path = os.fsencode(tmp_path / "f")
-    (tmp_path / "f").touch()
-    set_xattr(path, b"trusted.overlay.redirect", b"/x")
-    set_xattr(path, b"user.overlay.opaque", b"y")
-    assert os.listxattr(path) == []
-
-
 def test_trees_are_removed_but_links_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/keep").touch()
@@ -80,11 +52,3 @@ def test_trees_are_removed_but_links_not_followed(tmp_path: Path) -> None:
     remove_tree(os.fsencode(tmp_path / "tree"))
     assert not (tmp_path / "tree").exists()
     assert (tmp_path / "outside/keep").exists()
-
-
-def test_all_is_written(tmp_path: Path) -> None:
-    fd = os.open(tmp_path / "f", os.O_WRONLY | os.O_CREAT)
-    write_all(fd, b"x" * 100_000)
-    write_all(fd, b"")
-    os.close(fd)
-    assert (tmp_path / "f").stat().st_size == 100_000

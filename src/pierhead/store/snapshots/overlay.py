@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 RESERVE_BYTES: Final = 256 << 20
 """Unpacking stops while this much is still free on the disk."""
 
+WORKER_MEMORY_BYTES: Final = 3 << 30
+"""Address space of the unpacking worker; a usual layer takes a tenth of it."""
+
 _INIT_DIRECTORIES: Final = ("dev/pts", "dev/shm", "proc", "sys", "etc")
 _INIT_FILES: Final = (
     ".dockerenv", "dev/console", "etc/hosts", "etc/hostname", "etc/resolv.conf"
@@ -51,6 +54,7 @@ class OverlaySnapshotter:
 
     def __init__(self, paths: Paths, db: Database) -> None:
         self._db = db
+        self._paths = paths
         root = paths.snapshots / self.driver
         self._layers_dir = root / "layers"
         self._keys_dir = root / "containers"
@@ -164,6 +168,7 @@ class OverlaySnapshotter:
                 jail=directory / "diff",
                 pass_fds=tuple(fds),
                 site_packages=True,
+                memory_limit_bytes=WORKER_MEMORY_BYTES,
             )
         finally:
             for fd in fds:
@@ -306,7 +311,7 @@ class OverlaySnapshotter:
         directory = self._keys_dir / key
         return {
             "LowerDir": ":".join(map(str, self._lower(key))),
-            "MergedDir": str(directory / "merged"),
+            "MergedDir": str(self._paths.rootfs(key)),
             "UpperDir": str(directory / "diff"),
             "WorkDir": str(directory / "work"),
         }
