@@ -18,12 +18,13 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686"
 
 def _build_time() -> str:
     """When this installation was written: the nearest thing to a build that Python has."""
-    from pierhead.cli.format.clock import ansic
+    import time
 
     try:
-        return ansic(int(posix.stat(pierhead.__file__).st_mtime))
+        written = posix.stat(pierhead.__file__).st_mtime
     except OSError:
         return ""
+    return time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(written))
 
 
 def client_version(cli: Cli, *, negotiated: bool) -> dict[str, str]:

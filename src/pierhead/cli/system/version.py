@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
-from pierhead.cli.format.tabwriter import tabwriter
 from pierhead.cli.system.client import PLATFORM, client_version
 from pierhead.client.errors import ClientError
 
@@ -124,6 +123,17 @@ def _data(client: dict[str, str], server: dict[str, Any] | None) -> GoStruct:
     )
 
 
+def _aligned(lines: list[str]) -> str:
+    """The lines with their tabs widened; without the table writer where labels are short."""
+    text = "\n".join(lines) + "\n"
+    if all(line.find("\t") < 20 for line in lines):
+        parts = [line.partition("\t") for line in lines]
+        return "".join([(a.ljust(20) if tab else a) + b + "\n" for a, tab, b in parts])
+    from pierhead.cli.format.tabwriter import tabwriter
+
+    return tabwriter(text, 20, 1)
+
+
 def version(cli: Cli, options: Options, args: list[str]) -> None:
     """GET /version. Without a daemon the client's half is printed, then the error."""
     source = options.string("format")
@@ -144,8 +154,9 @@ def version(cli: Cli, options: Options, args: list[str]) -> None:
     client = client_version(cli, negotiated=True)
     if template is None:
         lines = client_lines(client) + (server_lines(server) if server is not None else [])
-        cli.out(tabwriter("\n".join(lines) + "\n", 20, 1))
+        cli.out(_aligned(lines))
     else:
+        from pierhead.cli.format.tabwriter import tabwriter
         from pierhead.cli.gotemplate import TemplateError
 
         try:

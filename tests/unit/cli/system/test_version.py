@@ -109,3 +109,12 @@ def test_without_a_daemon() -> None:
         "version -f {{.Server.Version}}", {"GET /version": ConnectFailed("Cannot connect")}
     )
     assert (result.code, result.err) == (1, "Cannot connect\n")
+
+
+def test_long_labels_widen_their_block_only() -> None:
+    facts = server()
+    facts["Components"][1]["Details"]["ARatherLongLabelOfAPart"] = "y"
+    lines = run("version", {"GET /version": facts}).out.splitlines()
+    assert "  ARatherLongLabelOfAPart: y" in lines
+    assert "  Version:                 1.8" in lines
+    assert "  Version:          1.2.3" in lines
