@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -17,8 +18,9 @@ from pierhead.store.paths import Paths
 class BlobStore:
     """Blobs under ``<data-root>/blobs/sha256``. A name exists only with its whole content.
 
-    Blobs are written under ``ingest/``, synced, checked against their digest and renamed.
-    Files are mode 0444 and never change. ``recover`` empties ``ingest/``.
+    Blobs are written under ``ingest/``, checked against their digest and renamed; the disk
+    gets them soon after (see ``store/database.py`` for what a power cut may take). Files
+    are mode 0444 and never change. ``recover`` empties ``ingest/``.
     """
 
     def __init__(self, paths: Paths) -> None:
@@ -55,12 +57,11 @@ class BlobStore:
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
                 os.rename(temporary, target)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
+            _sync_soon(target)
         return digest
 
     async def ingest(
@@ -91,6 +92,7 @@ class BlobStore:
             if expected is not None and digest != expected:
                 raise InvalidParameter(f"content digest {digest} does not match {expected}")
             os.rename(temporary, self.path(digest))
+            _sync_soon(self.path(digest))
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -110,3 +112,22 @@ class BlobStore:
         for entry in os.scandir(self._ingest):
             if entry.is_file(follow_symlinks=False):
                 os.unlink(entry.path)
+
+
+def _sync_soon(path: Path) -> None:
+    """Have a thread write ``path`` through to the disk; a busy disk may take seconds for it."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        _sync(path)
+    else:
+        loop.run_in_executor(None, _sync, path)
+
+
+def _sync(path: Path) -> None:
+    with contextlib.suppress(OSError):  # deleted already, or the disk will tell the next reader
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

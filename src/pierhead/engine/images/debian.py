@@ -7,9 +7,11 @@ image, whenever and wherever it is made (https://reproducible-builds.org/specs/s
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -74,7 +76,7 @@ async def bootstrap(
             out_of_pipe(lambda fd: _mmdebstrap(scratch, options, suite, mirror, date_s, fd)),
         )
     finally:
-        saving.discard(scratch)
+        await asyncio.shield(asyncio.to_thread(saving.discard, scratch))
     target = platform.of_machine(os.uname().machine)
     made_by = " ".join(["pier image bootstrap:", "debian", suite, variant, *packages])
     yield record(
@@ -132,18 +134,18 @@ async def _mmdebstrap(
     if date_s is not None:
         env["SOURCE_DATE_EPOCH"] = str(date_s)
     target = "-" if stdout is not None else "/dev/null"
-    argv = ["mmdebstrap", "--quiet", "--skip=output/dev", *options]
+    # If pierd is killed it must not go on alone; at a TERM it cleans up after itself.
+    argv = ["setpriv", "--pdeathsig=TERM", "mmdebstrap", "--quiet", "--skip=output/dev", *options]
     if stdout is not None:
         argv.append("--format=tar")
     argv += [suite, target, *([mirror] if mirror else [])]
     errors = os.memfd_create("mmdebstrap", os.MFD_CLOEXEC)
     try:
-        try:
-            child = process.spawn(argv, env=env, stdout=stdout, stderr=errors, new_session=True)
-        except FileNotFoundError as error:
+        if shutil.which("mmdebstrap") is None or shutil.which("setpriv") is None:
             raise Unavailable(
                 "mmdebstrap is not installed: apt-get install mmdebstrap, then try again"
-            ) from error
+            )
+        child = process.spawn(argv, env=env, stdout=stdout, stderr=errors, new_session=True)
         try:
             status = await child.wait()
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import os
 import platform as host
@@ -279,7 +280,7 @@ class ImageService:
             if ImageId(digest) not in self.index.images:
                 self._blobs.delete(digest)
         for name in os.listdir(self._paths.tmp):
-            saving.discard(self._paths.tmp / name)
+            await asyncio.to_thread(saving.discard, self._paths.tmp / name)
         await self._remover.sweep()
 
 
