@@ -29,6 +29,7 @@ ELSEWHERE: dict[str, str] = {
     "cli/container/start.py": "tests/e2e/test_lifecycle.py",
     "daemon/app.py": "the wiring: every end-to-end test starts it",
     "engine/containers/container.py": "a record; every test of a verb uses it",
+    "engine/networks/bridges.py": "tests/integration/test_network.py",
     "engine/containers/context.py": "a record of the services; every test of a verb uses it",
     "engine/containers/events.py": "tests/e2e/test_events_info.py",
     "engine/containers/model.py": "records without behaviour",
