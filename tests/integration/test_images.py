@@ -456,6 +456,52 @@ async def test_kill_9_in_the_middle_of_a_load_leaves_nothing(
     store.db.close()
 
 
+# At the same time
+
+
+async def test_equal_loads_at_the_same_time(store: Store) -> None:
+    layers = [layer_tar(**{f"f{n}": os.urandom(500) for n in range(200)}) for _ in range(3)]
+    data = docker_archive(("x:1", config(*layers), layers))
+    results = await asyncio.gather(*(store.load(data) for _ in range(4)))
+    assert results == [["Loaded image: x:1"]] * 4
+    assert len(store.images.list(all=True)) == 1
+    assert len(store.snapshots.layers()) == 3
+    await store.snapshots.close()
+    assert len(store.leftovers()) == 4  # three layers and the config
+
+
+async def test_loads_and_removals_at_the_same_time(store: Store) -> None:
+    """Layers shared with an image that goes are never pulled from under one that comes."""
+    base = layer_tar(**{f"f{n}": os.urandom(500) for n in range(300)})
+
+    async def cycle(index: int) -> None:
+        top = layer_tar(top=b"%d" % index)
+        data = docker_archive((f"x:{index}", config(base, top), [base, top]))
+        for _ in range(4):
+            assert await store.load(data) == [f"Loaded image: x:{index}"]
+            await store.images.remove(f"x:{index}")
+
+    await asyncio.gather(*(cycle(index) for index in range(4)))
+    await asyncio.sleep(0.1)
+    await store.snapshots.close()
+    assert store.images.list(all=True) == []
+    assert store.leftovers() == []
+
+
+async def test_the_loop_stays_free_while_a_large_image_loads(store: Store) -> None:
+    layer = layer_tar(**{f"f{n}": os.urandom(100_000) for n in range(300)})
+    data = docker_archive(("x:1", config(layer), [layer]))
+    loading = asyncio.ensure_future(store.load(data))
+    worst = 0.0
+    while not loading.done():
+        started = time.monotonic()
+        await asyncio.sleep(0.001)
+        store.images.list()
+        worst = max(worst, time.monotonic() - started)
+    assert await loading == ["Loaded image: x:1"]
+    assert worst < 0.25, f"the event loop was held for {worst:.3f} s"
+
+
 # Import and commit
 
 
