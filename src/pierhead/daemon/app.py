@@ -66,9 +66,7 @@ def serve(configuration: Configuration) -> int:
         configuration["log-format"], configuration["log-level"], bool(configuration["debug"])
     )
     settings = settings_of(configuration)
-    faults = requirements.missing(
-        runtimes=settings.runtimes, conmon=settings.conmon, firewall=settings.firewall
-    )
+    faults = requirements.missing(runtimes=settings.runtimes, conmon=settings.conmon)
     if faults:
         for fault in faults:
             sys.stderr.write(f"pierd: {fault}\n")

@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Final
-
-# What is looked for, and the Debian package that has it.
-_NFTABLES: Final = "libnftables.so.1"
 
 
-def missing(*, runtimes: dict[str, str], conmon: str, firewall: bool) -> list[str]:
+def missing(*, runtimes: dict[str, str], conmon: str) -> list[str]:
     """Faults, each with the way out; empty when all is there."""
     faults = []
     if os.geteuid() != 0:
@@ -21,10 +17,6 @@ def missing(*, runtimes: dict[str, str], conmon: str, firewall: bool) -> list[st
             faults.append(f"{binary} is missing (runtime {name}): apt-get install {name}")
     if shutil.which(conmon) is None:
         faults.append(f"{conmon} is missing: apt-get install conmon")
-    if firewall and not _library(_NFTABLES):
-        faults.append(
-            f"{_NFTABLES} is missing: apt-get install libnftables1 (or start with --iptables=false)"
-        )
     try:
         if "overlay" not in Path("/proc/filesystems").read_text().split():
             # Might be a module that loads at the first mount.
@@ -34,10 +26,3 @@ def missing(*, runtimes: dict[str, str], conmon: str, firewall: bool) -> list[st
     except OSError as error:
         faults.append(f"/proc can't be read: {error}")
     return faults
-
-
-def _library(name: str) -> bool:
-    """A shared library of this name lies where the dynamic linker looks."""
-    roots = [Path("/usr/lib"), Path("/lib"), Path("/usr/lib64"), Path("/usr/local/lib")]
-    triplet = f"{os.uname().machine}-linux-gnu"
-    return any((root / sub / name).exists() for root in roots for sub in ("", triplet))

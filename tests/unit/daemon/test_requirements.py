@@ -11,16 +11,14 @@ from pierhead.daemon import requirements
 
 def test_names_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(requirements, "_library", lambda name: False)
     found = requirements.missing(
-        runtimes={"crun": "/nonexistent/crun"}, conmon="nonexistent-conmon", firewall=True
+        runtimes={"crun": "/nonexistent/crun"}, conmon="nonexistent-conmon"
     )
     assert any("apt-get install crun" in line for line in found)
     assert any("apt-get install conmon" in line for line in found)
-    assert any("apt-get install libnftables1" in line for line in found)
 
 
 def test_root_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    (fault,) = requirements.missing(runtimes={}, conmon="sh", firewall=False)
+    (fault,) = requirements.missing(runtimes={}, conmon="sh")
     assert "root" in fault
