@@ -87,6 +87,27 @@ class FakeLaunch:
         self._conmon.abandoned += 1
 
 
+class FakeExecLaunch:
+    """The same for an exec."""
+
+    def __init__(self, conmon: FakeConmon, options: dict[str, Any]) -> None:
+        self._conmon = conmon
+        self._options = options
+
+    async def run(self, process: dict[str, Any]) -> tuple[Started, FakeAttach | None]:
+        self._conmon.calls.append("exec")
+        self._conmon.created = {**self._options, "process": process}
+        if self._conmon.fail_exec:
+            raise RuntimeFailed(self._conmon.fail_exec)
+        if not self._options.get("attach", True):
+            return self._conmon._started(), None
+        self._conmon.attached.append(FakeAttach())
+        return self._conmon._started(), self._conmon.attached[-1]
+
+    def abandon(self) -> None:
+        self._conmon.abandoned += 1
+
+
 class FakeConmon:
     """Starts nothing; ``exit`` ends what it pretends to run."""
 
@@ -121,14 +142,8 @@ class FakeConmon:
         self.attached.append(FakeAttach())
         return self.attached[-1]
 
-    async def exec(self, *, attach: bool, **options: Any) -> tuple[Started, FakeAttach | None]:
-        self.calls.append("exec")
-        self.created = options
-        if self.fail_exec:
-            raise RuntimeFailed(self.fail_exec)
-        if attach:
-            self.attached.append(FakeAttach())
-        return self._started(), self.attached[-1] if attach else None
+    def launch_exec(self, **options: Any) -> FakeExecLaunch:
+        return FakeExecLaunch(self, options)
 
     def exec_exit_file(self, directory: Path, id: str) -> Path:
         return directory / id

@@ -76,7 +76,10 @@ class ConmonAttach:
         self._ended = True
 
     async def read(self) -> tuple[int, bytes] | None:
-        """The next packet as (``STDOUT`` or ``STDERR``, data); None at the end."""
+        """The next data as (``STDOUT`` or ``STDERR``, bytes); None at the end.
+
+        Packets of one stream that have piled up are joined (at most 512 KiB).
+        """
         while not self._packets:
             if self._ended:
                 return None
@@ -85,10 +88,16 @@ class ConmonAttach:
                 await self._wakeup
             finally:
                 self._wakeup = None
-        packet = self._packets.popleft()
+        stream, data = self._packets.popleft()
+        if self._packets and self._packets[0][0] == stream:
+            # a busy process: what has piled up goes on as one piece
+            pieces = [data]
+            while self._packets and self._packets[0][0] == stream:
+                pieces.append(self._packets.popleft()[1])
+            data = b"".join(pieces)
         if len(self._packets) < _QUEUE_PACKETS // 2:
             self._resume()
-        return packet
+        return stream, data
 
     async def write(self, data: bytes) -> None:
         """Bytes for the process's stdin. Raises ``ConnectionError`` when it is closed."""

@@ -41,7 +41,7 @@ from pierhead.runtime.attach import ConmonAttach, connect
 from pierhead.runtime.crun import Runtime, RuntimeFailed, clean_message
 from pierhead.store.paths import Paths
 
-__all__ = ["Conmon", "ConmonAttach", "ExitStatus", "Launch", "Started"]
+__all__ = ["Conmon", "ConmonAttach", "ExecLaunch", "ExitStatus", "Launch", "Started"]
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,6 @@ class Launch:
         self._child = child
         self._sync = sync
         self._start_fd = start_fd
-        self._ticks = _start_ticks(child.pid)
 
     async def create(self) -> Started:
         """Let it create the container of its bundle, now complete.
@@ -131,7 +130,7 @@ class Launch:
             await asyncio.shield(self.abandon())
             raise
         self._close()
-        return Started(pid, self._child.pid, self._ticks)
+        return Started(pid, self._child.pid, _start_ticks(self._child.pid))
 
     async def abandon(self) -> None:
         """End it, and whatever it has created. Idempotent."""
@@ -142,6 +141,66 @@ class Launch:
 
     def _close(self) -> None:
         self._sync.close()
+        if self._start_fd >= 0:
+            os.close(self._start_fd)
+            self._start_fd = -1
+
+
+class ExecLaunch:
+    """A conmon of an exec that has started and waits."""
+
+    def __init__(
+        self,
+        conmon: Conmon,
+        child: Child,
+        directory: Path,
+        sync: _SyncPipe,
+        ready: _SyncPipe | None,
+        start_fd: int,
+    ) -> None:
+        self._conmon = conmon
+        self._child = child
+        self._directory = directory
+        self._sync = sync
+        self._ready = ready
+        self._start_fd = start_fd
+
+    async def run(self, process: dict[str, Any]) -> tuple[Started, ConmonAttach | None]:
+        """Let it run ``process``; see ``Conmon.exec``."""
+        connection: ConmonAttach | None = None
+        try:
+            _write_process(self._directory, process)
+            async with asyncio.timeout(_CREATE_TIMEOUT_S):
+                self._go_on()
+                if self._ready is not None and await self._ready.message() is not None:
+                    connection = connect(self._directory)
+                    self._go_on()
+                answer = await self._sync.message()
+            pid = _started_pid(answer)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            self.abandon()
+            raise
+        ticks = _start_ticks(self._child.pid)
+        self._close()
+        return Started(pid, self._child.pid, ticks), connection
+
+    def _go_on(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended: the other pipe tells
+            os.write(self._start_fd, b"1")
+
+    def abandon(self) -> None:
+        """End it. Idempotent; the process is reaped when it has gone."""
+        # first the process, then its pipe: at the pipe's end it would go ahead
+        self._child.kill()
+        self._close()
+        self._conmon.forget(self._child)
+
+    def _close(self) -> None:
+        self._sync.close()
+        if self._ready is not None:
+            self._ready.close()
         if self._start_fd >= 0:
             os.close(self._start_fd)
             self._start_fd = -1
@@ -291,6 +350,47 @@ class Conmon:
         finally:
             os.close(fd)
 
+    def launch_exec(
+        self,
+        *,
+        id: str,
+        exec_id: str,
+        terminal: bool,
+        stdin: bool,
+        directory: Path,
+        attach: bool = True,
+    ) -> ExecLaunch:
+        """Start a conmon that waits for ``ExecLaunch.run``: its 2.5 ms of start-up pass meanwhile.
+
+        ``directory`` is made if needed; the caller removes it. Then either ``run`` must be
+        awaited or ``abandon`` called.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spec = directory / "process.json"
+        options = ["-e", "--exec-process-spec", str(spec), "--exit-dir", str(directory)]
+        options += ["-l", "none", *_stream_options(terminal, stdin, False)]
+        sync = _SyncPipe()
+        ready = _SyncPipe()
+        start_read, start_write = os.pipe2(os.O_CLOEXEC)
+        environment = {"_OCI_SYNCPIPE": sync.write_fd, "_OCI_STARTPIPE": start_read}
+        if attach:
+            options.append("--exec-attach")
+            environment["_OCI_ATTACHPIPE"] = ready.write_fd
+        try:
+            child = self._spawn(
+                self._argv(id, exec_id, directory, options), directory, environment, ()
+            )
+        except BaseException:
+            sync.close()
+            ready.close()
+            os.close(start_write)
+            raise
+        finally:
+            os.close(start_read)
+        sync.started()
+        ready.started()
+        return ExecLaunch(self, child, directory, sync, ready if attach else None, start_write)
+
     async def exec(
         self,
         *,
@@ -308,48 +408,19 @@ class Conmon:
         nothing is lost. Its exit: ``wait_exit(..., exec_exit_file(directory, id))``. Raises
         ``RuntimeFailed``. ``directory`` is made if needed; the caller removes it.
         """
-        spec = _write_process(directory, process)
-        options = ["-e", "--exec-process-spec", str(spec), "--exit-dir", str(directory)]
-        options += ["-l", "none", *_stream_options(terminal, stdin, False)]
-        sync = _SyncPipe()
-        ready = _SyncPipe()
-        start_read, start_write = os.pipe2(os.O_CLOEXEC)
-        child = None
-        connection = None
-        try:
-            environment = {"_OCI_SYNCPIPE": sync.write_fd}
-            if attach:
-                options.append("--exec-attach")
-                environment["_OCI_STARTPIPE"] = start_read
-                environment["_OCI_ATTACHPIPE"] = ready.write_fd
-            child = self._spawn(
-                self._argv(id, exec_id, directory, options), directory, environment, ()
-            )
-            ticks = _start_ticks(child.pid)
-            sync.started()
-            ready.started()
-            async with asyncio.timeout(_CREATE_TIMEOUT_S):
-                if attach:
-                    os.write(start_write, b"1")
-                    if await ready.message() is not None:
-                        connection = connect(directory)
-                        os.write(start_write, b"1")
-                answer = await sync.message()
-            pid = _started_pid(answer)
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            if child is not None:
-                child.kill()
-                await asyncio.shield(child.wait())
-                self._children.pop(child.pid, None)
-            raise
-        finally:
-            sync.close()
-            ready.close()
-            os.close(start_read)
-            os.close(start_write)
-        return Started(pid, child.pid, ticks), connection
+        launch = self.launch_exec(
+            id=id,
+            exec_id=exec_id,
+            terminal=terminal,
+            stdin=stdin,
+            directory=directory,
+            attach=attach,
+        )
+        return await launch.run(process)
+
+    def forget(self, child: Child) -> None:
+        """Nobody will wait for this one's exit code."""
+        self._children.pop(child.pid, None)
 
     def exec_exit_file(self, directory: Path, id: str) -> Path:
         """Where the exit code of an exec in container ``id`` is written."""
@@ -406,11 +477,8 @@ def _start_ticks(pid: int) -> int:
     return process.process_start_ticks(pid) or 0
 
 
-def _write_process(directory: Path, process: dict[str, Any]) -> Path:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    spec = directory / "process.json"
-    spec.write_bytes(json.dumps(process).encode())
-    return spec
+def _write_process(directory: Path, process: dict[str, Any]) -> None:
+    (directory / "process.json").write_bytes(json.dumps(process).encode())
 
 
 def _stream_options(terminal: bool, stdin: bool, leave_stdin_open: bool) -> list[str]:

@@ -80,18 +80,26 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     bundle, rootfs = ctx.paths.bundle(container_id), ctx.paths.rootfs(container_id)
     request = _sandbox_request(ctx, container)
     rootfs.mkdir(parents=True, exist_ok=True)
-    conmon = ctx.conmon.launch(
-        id=container_id,
-        bundle=bundle,
-        log_path=prepare_log(ctx, container),
-        terminal=record.config.tty,
-        stdin=record.config.open_stdin,
-        # A terminal stays whole when its one client leaves, as in Docker.
-        leave_stdin_open=record.config.tty or not record.config.stdin_once,
-        log_size_max_bytes=file_limit_bytes(options_of(container)),
-    )
+    # The network is made in a thread; conmon's start, mounting and looking up go on meanwhile.
+    attaching = tasks.spawn(ctx.networks.attach(request), name=f"network {container_id[:12]}")
     try:
-        started, sandbox = await _create(ctx, container, request, conmon)
+        for _ in range(2):  # so many turns of the loop until the thread has its work
+            await asyncio.sleep(0)
+        conmon = ctx.conmon.launch(
+            id=container_id,
+            bundle=bundle,
+            log_path=prepare_log(ctx, container),
+            terminal=record.config.tty,
+            stdin=record.config.open_stdin,
+            # A terminal stays whole when its one client leaves, as in Docker.
+            leave_stdin_open=record.config.tty or not record.config.stdin_once,
+            log_size_max_bytes=file_limit_bytes(options_of(container)),
+        )
+    except BaseException:
+        await _settle(attaching)
+        raise
+    try:
+        started, sandbox = await _create(ctx, container, attaching, conmon)
     except BaseException:
         await asyncio.shield(conmon.abandon())
         raise
@@ -130,14 +138,12 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
 
 
 async def _create(
-    ctx: Context, container: Container, request: SandboxRequest, conmon: Launch
+    ctx: Context, container: Container, attaching: asyncio.Task[Sandbox], conmon: Launch
 ) -> tuple[Started, Sandbox]:
-    """Mount, network and spec, while conmon gets ready; then the created container."""
+    """Mounts and spec, while conmon and the network get ready; then the created container."""
     record = container.record
     container_id = record.id
     bundle, rootfs = ctx.paths.bundle(container_id), ctx.paths.rootfs(container_id)
-    # The network is made in a thread; mounting and looking up go on meanwhile.
-    attaching = tasks.spawn(ctx.networks.attach(request), name=f"network {container_id[:12]}")
     try:
         ctx.snapshots.mount(container_id, rootfs)
         user = user_of(ctx, container, rootfs)
@@ -172,7 +178,7 @@ async def _create(
     return started, sandbox
 
 
-async def _settle(attaching: Any) -> None:
+async def _settle(attaching: asyncio.Task[Sandbox]) -> None:
     """The network's task must have ended before its work can be undone."""
     try:
         sandbox = await attaching
