@@ -1,4 +1,4 @@
-"""rtnetlink, namespaces and nftables against the kernel, with pyroute2 as the witness."""
+"""rtnetlink and namespaces against the kernel, with pyroute2 as the witness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pierhead.linux import namespaces, netlink, nftables
+from pierhead.linux import namespaces, netlink
 
 pytestmark = pytest.mark.root
 
@@ -126,22 +126,3 @@ def test_pyroute2_sees_the_same(bridge: netlink.Link) -> None:
 def test_an_unknown_interface_is_named() -> None:
     with netlink.Netlink() as host, pytest.raises(OSError, match="no such network interface: nope"):
         host.add_address("nope", "198.18.77.9/24")
-
-
-def test_nftables_transactions() -> None:
-    name = f"pierhead_test_{secrets.token_hex(4)}"
-    nft = nftables.Nft()
-    try:
-        nft.run(f"add table ip {name}\nadd map ip {name} m {{ type inet_service : ipv4_addr; }}")
-        nft.run(f"add element ip {name} m {{ 80 : 10.0.0.1 }}")
-        assert "80 : 10.0.0.1" in nft.run(f"list table ip {name}")
-        listing = nft.run_json(f"list map ip {name} m")["nftables"]
-        assert any(entry.get("map", {}).get("elem") for entry in listing)
-        with pytest.raises(nftables.NftError, match="syntax error"):
-            nft.run(f"add element ip {name} m {{ 81 : 10.0.0.1 }}\nfoo")
-        assert "81" not in nft.run(f"list map ip {name} m")
-    finally:
-        nft.run(f"delete table ip {name}")
-        nft.close()
-    with pytest.raises(nftables.NftError, match="closed"):
-        nft.run("list tables")

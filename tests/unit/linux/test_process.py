@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 
@@ -81,7 +82,8 @@ def test_start_ticks_identify_a_process() -> None:
 
 async def test_no_descriptor_is_lost() -> None:
     await process.run(["true"])
+    gc.collect()  # what earlier tests left for the collector must not close meanwhile
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         await process.run(["true"], input=b"x")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before

@@ -208,12 +208,13 @@ async def _fail(ctx: Context, container: Container, error: BaseException, by_pol
         status.finished_ns = status.finished_ns or time.time_ns()
     forget_process(container)
     remove = container.record.host_config.auto_remove and not status.manually_restarted
+    status.remove_on_exit = remove
     ctx.registry.save_status(container)
     if by_policy:
         from pierhead.engine.containers.wait import notify_exit
 
         notify_exit(container)
-    if container.record.host_config.auto_remove and not status.manually_restarted:
+    if remove:
         from pierhead.engine.containers.remove import remove_stopped
 
         await remove_stopped(ctx, container, volumes=True)
