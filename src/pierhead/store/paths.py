@@ -19,6 +19,7 @@
         rootfs                      mount point of the snapshot
         attach ctl winsz pidfile    conmon's sockets and files
         execs/<exec id>/            process.json, conmon's files of one exec
+      views/<id>                    a stopped container's snapshot while files are copied
       exits/<id or exec id>         exit code written by conmon, decimal
       crun/                         the runtime's own state (--root)
 """

@@ -12,7 +12,7 @@ import errno
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -75,6 +75,17 @@ class ContainerFiles:
         self._paths = paths
         self._snapshots = snapshots
         self._volumes = volumes
+        self._views = paths.exec_root / "views"
+        self._unmount_strays()
+
+    def _unmount_strays(self) -> None:
+        """A pierd that was killed may have left snapshots mounted for us."""
+        if not self._views.is_dir():
+            return
+        for stray in self._views.iterdir():
+            self._snapshots.unmount(stray)
+            with suppress(OSError):
+                stray.rmdir()
 
     async def stat(self, container: ContainerWithFiles, path: str) -> dict[str, Any]:
         """``HEAD /archive``: name, size, mode (Go's os.FileMode), mtime, linkTarget.
@@ -248,12 +259,16 @@ class ContainerFiles:
             if container.status.pid:  # started while we waited
                 yield rootfs
                 return
-            rootfs.mkdir(parents=True, exist_ok=True)
-            self._snapshots.mount(container.id, rootfs)
+            # Not in the bundle: that may just be going away after the container's end.
+            ours = self._views / container.id
+            ours.mkdir(parents=True, exist_ok=True)
+            self._snapshots.mount(container.id, ours)
             try:
-                yield rootfs
+                yield ours
             finally:
-                self._snapshots.unmount(rootfs)
+                self._snapshots.unmount(ours)
+                with suppress(OSError):
+                    ours.rmdir()
 
 
 def _checked(path: str) -> str:

@@ -205,6 +205,17 @@ async def test_a_client_that_goes_away(files: ContainerFiles, tree: Path) -> Non
     assert not target.lock.locked()
 
 
+async def test_what_a_killed_pierd_left_mounted(
+    tmp_path: Path, snapshots: Snapshots, volumes: Volumes, tree: Path
+) -> None:
+    paths = Paths(tmp_path / "data", tmp_path / "exec")
+    stray = paths.exec_root / "views" / "0123"
+    stray.mkdir(parents=True)
+    snapshots.mount("0123", stray)
+    ContainerFiles(paths=paths, snapshots=snapshots, volumes=volumes)  # type: ignore[arg-type]
+    assert not stray.exists() and (tree / "etc").exists()
+
+
 async def test_export_and_changes(files: ContainerFiles) -> None:
     data = b"".join([chunk async for chunk in await files.export(container())])
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
