@@ -219,7 +219,7 @@ def _devices(host: HostConfig) -> None:
         request = host.device_requests[0]
         raise InvalidParameter(
             f'could not select device driver "{request.driver}" with capabilities: '
-            f"{request.capabilities or []}"
+            f"[{' '.join('[' + ' '.join(names) + ']' for names in request.capabilities or ())}]"
         )
 
 

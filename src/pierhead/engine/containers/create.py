@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from pierhead.engine.config import (
     HostConfig,
     NetworkingConfig,
 )
+from pierhead.engine.containers.bundles import delete_bundle
 from pierhead.engine.containers.check_config import check_config
 from pierhead.engine.containers.check_host import check_host_config
 from pierhead.engine.containers.container import Container
@@ -134,15 +136,9 @@ async def undo(ctx: Context, container: Container) -> None:
         await ctx.snapshots.remove(record.id)
     except Exception:
         log.exception("can't remove the snapshot", extra={"container": record.id})
-    for directory in (ctx.paths.container(record.id), ctx.paths.bundle(record.id)):
-        _remove_small_tree(directory)
+    shutil.rmtree(ctx.paths.container(record.id), ignore_errors=True)
+    delete_bundle(ctx.paths.bundle(record.id))
     ctx.registry.delete(container)
-
-
-def _remove_small_tree(directory: Any) -> None:
-    import shutil
-
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _new_id(ctx: Context) -> str:

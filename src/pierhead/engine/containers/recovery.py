@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
 
 from pierhead.engine.containers import health
+from pierhead.engine.containers.bundles import delete_bundle
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.create import undo
@@ -101,7 +101,8 @@ async def _finish_removal(ctx: Context, container: Container) -> None:
 
 def _promised(container: Container) -> bool:
     """The end of a ``--rm`` container is recorded, and pierd died before removing it."""
-    return container.status.remove_on_exit and container.status.phase is Phase.EXITED
+    ended = container.status.phase in (Phase.EXITED, Phase.CREATED)
+    return container.status.remove_on_exit and ended
 
 
 def _resume(ctx: Context, container: Container) -> None:
@@ -181,7 +182,7 @@ def sweep(ctx: Context, live: set[str]) -> None:
                     mounts.unmount(Path(info.target), lazy=True)
     for name in _names(ctx.paths.bundles):
         if name not in live:
-            shutil.rmtree(ctx.paths.bundle(name), ignore_errors=True)
+            delete_bundle(ctx.paths.bundle(name))
     for name in _names(ctx.paths.exits):
         if name not in live:
             with suppress(OSError):

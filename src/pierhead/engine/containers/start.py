@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import msgspec
 
 from pierhead import tasks
 from pierhead.engine.containers import health
+from pierhead.engine.containers.bundles import delete_bundle
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.destinations import resolve_destination
@@ -275,7 +275,7 @@ async def _clean_up(ctx: Context, container_id: str, cgroup: str | None) -> None
 
 
 def _delete_files(ctx: Context, container_id: str) -> None:
-    shutil.rmtree(ctx.paths.bundle(container_id), ignore_errors=True)
+    delete_bundle(ctx.paths.bundle(container_id))
     (ctx.paths.exits / container_id).unlink(missing_ok=True)
 
 
