@@ -41,6 +41,14 @@ while True:
     client.sendall(address[0].encode())
     client.close()
 """
+UDP_SERVER = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", 53))
+print("ready", flush=True)
+while True:
+    server.sendto(b"{address}", server.recvfrom(100)[1])
+"""
 CLIENT = """
 import socket, sys
 client = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3]))
@@ -125,6 +133,16 @@ class Host:
         self.processes.append(server)
         assert server.stdout is not None and server.stdout.readline() == b"ready\n"
 
+    def serve_udp(self, container: Any) -> None:
+        """Answers on port 53 with its own address."""
+        code = UDP_SERVER.format(address=self.address(container))
+        server = subprocess.Popen(
+            ["nsenter", f"--net=/proc/{container.holder.pid}/ns/net", sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+        )
+        self.processes.append(server)
+        assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+
     def reach(self, container: Any, address: str, port: int = 80) -> str:
         """What ``container`` gets from there, ``""`` for nothing."""
         return self.inside(container, sys.executable, "-c", CLIENT, address, str(port), "1")
@@ -199,6 +217,33 @@ async def test_published_ports(host: Host) -> None:
     assert host.reach(two, "127.0.0.1", local_port) == ""
     await host.end(one)
     assert reach_from_host("127.0.0.1", port) == ""
+
+
+async def test_udp_flows_follow_the_port(host: Host) -> None:
+    """One client socket, as a resolver's or a game's: it must reach whoever has the port."""
+    udp = {"53/udp": [PortBinding(host_ip="127.0.0.1")]}
+    one = await host.run("one", port_bindings=udp)
+    port = int(one.status.ports["53/udp"][0]["HostPort"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect(("127.0.0.1", port))
+        client.settimeout(2)
+
+        def ask() -> str:
+            client.send(b"?")
+            return client.recv(100).decode()
+
+        host.serve_udp(one)
+        assert await asyncio.to_thread(ask) == host.address(one)
+        blocker = await host.run("blocker")
+        await host.end(one)
+        wait = await host.run("wait")
+        again = {"53/udp": [PortBinding(host_ip="127.0.0.1", host_port=str(port))]}
+        two = await host.run("two", port_bindings=again)
+        assert host.address(two) != host.address(one) == host.address(wait)
+        host.serve_udp(two)
+        await asyncio.sleep(0.2)
+        assert await asyncio.to_thread(ask) == host.address(two)
+        assert blocker
 
 
 async def test_networks_are_kept_apart(host: Host) -> None:

@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -40,6 +40,7 @@ from pierhead.engine.networks.model import (
 )
 from pierhead.engine.networks.ports import (
     PortAllocator,
+    Published,
     parse_bindings,
     port_map,
     published_of,
@@ -48,6 +49,7 @@ from pierhead.engine.networks.registry import NetworkRegistry
 from pierhead.engine.networks.validate import check_endpoint
 from pierhead.engine.settings import Settings
 from pierhead.errors import Conflict, Internal, InvalidParameter, PierError
+from pierhead.linux.conntrack import forget_udp
 from pierhead.linux.namespaces import create_netns, run_in_netns
 from pierhead.linux.netlink import Netlink
 
@@ -238,6 +240,7 @@ class Sandboxes:
             return
         attached.published_to = gateway.address
         self._bridges.publish(attached.mappings())
+        _forget_udp(attached.published)
 
     # -- exit -------------------------------------------------------------------------
 
@@ -260,6 +263,7 @@ class Sandboxes:
 
     def _unpublish(self, attached: Attached) -> None:
         self._bridges.unpublish(attached.mappings())
+        _forget_udp(attached.published)
         for published in attached.published:
             self._ports.give_back(published)
         attached.published = []
@@ -556,6 +560,20 @@ class Sandboxes:
             network.id,
             {"container": endpoint.container_id, "name": network.name, "type": network.driver},
         )
+
+
+def _forget_udp(published: Iterable[Published]) -> None:
+    """Flows that began before a port changed hands are looked up anew, in the background."""
+    ports = {one.host_port for one in published if one.port.protocol == "udp"}
+    if ports:
+        tasks.spawn(_forget(ports), name="forget UDP flows")
+
+
+async def _forget(ports: set[int]) -> None:
+    try:
+        await asyncio.to_thread(forget_udp, ports)
+    except OSError as error:
+        log.warning("cannot forget UDP flows", extra={"error": str(error)})
 
 
 async def _kept(making: asyncio.Task[tuple[int, None]]) -> int:
