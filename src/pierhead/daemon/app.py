@@ -172,7 +172,6 @@ async def _engine(
     checkpoints = tasks.spawn(_checkpoint(db, paths), name="checkpoint")
     stack.push_async_callback(_cancel, checkpoints)
     events = EventBus(db)
-    stack.callback(events.flush)
 
     runtime = Runtime(paths, settings.runtimes[settings.default_runtime])
     runtime.prepare()

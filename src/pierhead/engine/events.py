@@ -1,16 +1,18 @@
 """Events: what happened, told to everybody who asks, and kept for those who ask later.
 
 ``emit`` is synchronous and cheap: the event gets a sequence number and its time, goes
-into a ring in memory and, in small batches, into the ``events`` table. A subscriber is
-only a position in that sequence. One that keeps up reads the ring; one that is slow
-reads the table; so a slow one costs no memory and loses nothing, until it falls behind
-the table's newest ``KEPT_EVENTS``: then its stream ends, so that it learns of the loss.
+into a ring in memory and into the ``events`` table, before anybody can learn of what it
+tells (some 25 µs; a batch would be lost with the process). A subscriber is only a
+position in that sequence. One that keeps up reads the ring; one that is slow reads the
+table; so a slow one costs no memory and loses nothing, until it falls behind the table's
+newest ``KEPT_EVENTS``: then its stream ends, so that it learns of the loss.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -25,7 +27,6 @@ log = logging.getLogger(__name__)
 
 RING_EVENTS: Final = 512
 KEPT_EVENTS: Final = 20_000
-FLUSH_DELAY_S: Final = 0.01
 _BATCH: Final = 256
 _TRIM_EVERY: Final = 1_000
 
@@ -45,8 +46,6 @@ class EventBus:
         self._db = db
         self._now_ns = now_ns
         self._ring: deque[tuple[int, dict[str, Any]]] = deque(maxlen=RING_EVENTS)
-        self._unsaved: list[tuple[int, int, bytes]] = []
-        self._flush_timer: asyncio.TimerHandle | None = None
         self._waiters: set[asyncio.Future[None]] = set()
         self._closed = False
         newest = db.row("SELECT max(seq), max(time_ns) FROM events")
@@ -81,35 +80,26 @@ class EventBus:
             "timeNano": time_ns,
         }
         self._ring.append((self._seq, event))
-        self._unsaved.append((self._seq, time_ns, _encode(event)))
-        if len(self._unsaved) >= _BATCH:
-            self.flush()
-        elif self._flush_timer is None:
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:  # no loop yet (start) or any more (stop)
-                self.flush()
-            else:
-                self._flush_timer = loop.call_later(FLUSH_DELAY_S, self.flush)
+        self._save(time_ns, _encode(event))
         self._wake()
 
-    def flush(self) -> None:
-        """Write what is only in memory to the table now."""
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
-        if not self._unsaved:
-            return
-        batch, self._unsaved = self._unsaved, []
-        self._db.executemany("INSERT INTO events (seq, time_ns, event) VALUES (?, ?, ?)", batch)
-        self._untrimmed += len(batch)
-        if self._untrimmed >= _TRIM_EVERY:
-            self._untrimmed = 0
-            self._db.execute("DELETE FROM events WHERE seq <= ?", (self._seq - KEPT_EVENTS,))
+    def _save(self, time_ns: int, blob: bytes) -> None:
+        try:
+            self._db.execute(
+                "INSERT INTO events (seq, time_ns, event) VALUES (?, ?, ?)",
+                (self._seq, time_ns, blob),
+            )
+            self._untrimmed += 1
+            if self._untrimmed >= _TRIM_EVERY:
+                self._untrimmed = 0
+                self._db.execute("DELETE FROM events WHERE seq <= ?", (self._seq - KEPT_EVENTS,))
+        except sqlite3.Error:
+            # A full disk must not stop what the event tells of. Who reads the table sees
+            # the gap, and his stream ends.
+            log.exception("an event could not be kept", extra={"seq": self._seq})
 
     def close(self) -> None:
-        """Write the rest and end every subscription."""
-        self.flush()
+        """End every subscription."""
         self._closed = True
         self._wake()
 
@@ -137,7 +127,6 @@ class EventBus:
 
     def _position_at(self, since_ns: int) -> int:
         """The sequence number just before the first kept event at or after ``since_ns``."""
-        self.flush()
         row = self._db.row("SELECT min(seq) FROM events WHERE time_ns >= ?", (since_ns,))
         first: int | None = row[0] if row else None
         return self._seq if first is None else first - 1
@@ -172,7 +161,6 @@ class EventBus:
             skip = position + 1 - self._ring[0][0]
             ring = self._ring
             return [ring[i] for i in range(skip, min(len(ring), skip + _BATCH))]
-        self.flush()
         rows = self._db.rows(
             "SELECT seq, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (position, _BATCH)
         )
