@@ -46,7 +46,7 @@ class Neighbours:
             chains = {name: self._nft.chain(_TABLE, name) for name in _CHAINS}
             messages = plan(chains, bridges, self._mark)
             if messages:
-                log.info(
+                log.debug(
                     "changing the host's FORWARD rules",
                     extra={"changes": [message.what for message in messages]},
                 )

@@ -32,7 +32,6 @@ from pierhead.engine.networks.model import (
 from pierhead.engine.networks.ports import parse_bindings, parse_port
 from pierhead.errors import Forbidden, InvalidParameter, NotFound, NotImplementedYet
 
-_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _MAC: Final = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}")
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
@@ -82,9 +81,12 @@ def check_name(name: str) -> None:
     """Raises ``Forbidden`` for predefined names, ``InvalidParameter`` for impossible ones."""
     if name in PREDEFINED or name == "default":
         raise Forbidden(f"operation is not permitted on predefined {name} network")
-    if name.startswith("container:") or not _NAME.fullmatch(name):
+    if not name.strip():
+        raise InvalidParameter("invalid network name: name is empty")
+    if name.startswith("container:") or "/" in name or not name.isprintable():
         raise InvalidParameter(
-            f'invalid network name "{name}": only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed'
+            f"invalid network name {name!r}: no slash, no control character, and not "
+            "container:<name>, which means another container's network"
         )
 
 

@@ -47,6 +47,10 @@ def test_a_plain_network_gets_the_next_pool() -> None:
     assert (made.driver, made.bridge) == ("bridge", "br-ffffffffffff")
 
 
+def test_a_name_may_have_spaces() -> None:
+    assert record(name="my net").name == "my net"
+
+
 def test_the_hosts_own_networks_are_avoided() -> None:
     assert str(record(host=("172.17.4.0/24",)).subnet) == "172.18.0.0/16"
 
@@ -65,7 +69,9 @@ def test_host_bits_in_a_subnet_are_cut() -> None:
     [
         ({"name": "bridge"}, Forbidden, "operation is not permitted on predefined bridge network"),
         ({"name": ""}, InvalidParameter, "invalid network name"),
-        ({"name": "a b"}, InvalidParameter, "invalid network name"),
+        ({"name": " "}, InvalidParameter, "name is empty"),
+        ({"name": "a/b"}, InvalidParameter, "no slash"),
+        ({"name": "a\nb"}, InvalidParameter, "control character"),
         ({"name": "container:x"}, InvalidParameter, "invalid network name"),
         ({"driver": "host"}, Forbidden, 'only one instance of "host" network is allowed'),
         ({"driver": "macvlan"}, NotImplementedYet, "use bridge"),
