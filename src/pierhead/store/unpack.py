@@ -63,7 +63,7 @@ def unpack(
             raise
         raise InvalidParameter(f"invalid layer: {error.strerror}: {_where(error)}") from error
     finally:
-        source.abandon()
+        source.close()
     return {
         "diff_id": source.diff_id,
         "tar_bytes": source.tar_bytes,
