@@ -199,6 +199,14 @@ def measure(engines: list[Engine], pierd: Pierd, dockerd: Dockerd | None, quick:
         versions["pierd"] <= versions.get("pierd+docker", versions["pierd"]),
     )
 
+    time.sleep(2)
+    idle = {"pierd": resident_mb(pierd.daemon_pids())}
+    if dockerd is not None:
+        idle["dockerd"] = resident_mb(dockerd.daemon_pids())
+    table.add(
+        "idle daemon after these, resident", idle, "MB", "a third of dockerd's", at_least(idle, 3)
+    )
+
     count = 20 if quick else 100
     started: dict[str, float] = {}
     removed: dict[str, float] = {}
