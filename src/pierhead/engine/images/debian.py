@@ -8,7 +8,6 @@ image, whenever and wherever it is made (https://reproducible-builds.org/specs/s
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import os
 import secrets
 import shutil
@@ -100,10 +99,12 @@ async def _archive_date(scratch: Path, suite: str, mirror: str) -> int:
     hook = f'--customize-hook=grep -h ^Date: "$1"/var/lib/apt/lists/*Release > {found}'
     options = ["--variant=custom", "--format=null", hook]
     await _mmdebstrap(scratch, options, suite, mirror, None, None)
+    from email.utils import parsedate_to_datetime  # seldom needed, and large
+
     dates = []
     for line in found.read_text().splitlines():
         try:
-            moment = email.utils.parsedate_to_datetime(line.partition(":")[2].strip())
+            moment = parsedate_to_datetime(line.partition(":")[2].strip())
         except ValueError:
             continue
         dates.append(int(moment.timestamp()))

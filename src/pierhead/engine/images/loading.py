@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from pierhead import tasks
 from pierhead.engine.events import EventBus
-from pierhead.engine.images import legacy, saving
+from pierhead.engine.images import saving
 from pierhead.engine.images.events import image_event
 from pierhead.engine.images.feed import through_pipe
 from pierhead.engine.images.index import ImageIndex
@@ -170,6 +170,8 @@ class Loader:
         elif "index.json" in archive:
             found = self._oci(archive)
         elif "repositories" in archive:
+            from pierhead.engine.images import legacy  # brings the decompressors: 2 MB
+
             found = [
                 Candidate(config, layers, names) for config, layers, names in legacy.images(archive)
             ]

@@ -19,7 +19,7 @@ from pierhead.engine.images.index import ImageIndex
 from pierhead.engine.images.loading import Loader
 from pierhead.engine.images.model import Image
 from pierhead.engine.images.remove import ContainerUse, ImageRemover
-from pierhead.errors import InvalidParameter
+from pierhead.errors import InvalidParameter, PierError
 from pierhead.oci import platform, reference
 from pierhead.oci.digest import ChainId, ImageId
 from pierhead.oci.image_config import RunConfig
@@ -196,16 +196,20 @@ class ImageService:
             )
         yield {"status": image_id}
 
-    def load(
+    async def load(
         self, chunks: AsyncIterator[bytes], *, quiet: bool = False
     ) -> AsyncIterator[dict[str, Any]]:
         """``POST /images/load``: docker archive or OCI layout; Docker's progress messages.
 
-        Raises ``InvalidParameter`` from the iteration for an archive that can't be loaded.
+        For an archive that can't be loaded the last message is the error: clients look for
+        it there, since dockerd has answered 200 by then in any case.
         """
-        return Loader(self._paths, self.index, self._snapshots, self._events, self._platform).run(
-            chunks, quiet=quiet
-        )
+        loader = Loader(self._paths, self.index, self._snapshots, self._events, self._platform)
+        try:
+            async for message in loader.run(chunks, quiet=quiet):
+                yield message
+        except PierError as error:
+            yield {"errorDetail": {"message": error.message}, "error": error.message}
 
     def save(self, refs: List[str]) -> AsyncIterator[bytes]:
         """``GET /images/get``: one archive with all of ``refs``.

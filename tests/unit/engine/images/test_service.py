@@ -35,6 +35,19 @@ def test_what_is_not_there_is_named_as_docker_names_it(world: World, text: str, 
     assert error.value.message == f"No such image: {shown}"
 
 
+def test_importing_the_room_stays_light() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, pierhead.engine.images.service\n"
+        "heavy = {'aiohttp', 'zstandard', 'isal', 'email.utils', 'tarfile'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_ambiguous_prefixes_and_bad_names(world: World) -> None:
     ids = [world.image(layers=(b"%d" % index,)) for index in range(20)]
     digits = [hex_of(image_id)[0] for image_id in ids]
