@@ -12,6 +12,7 @@ from aiohttp.web_response import StreamResponse
 from pierhead.api import codec
 from pierhead.api.call import Call
 from pierhead.engine.config import (
+    BindOptions,
     ContainerConfig,
     EndpointSettings,
     HostConfig,
@@ -137,6 +138,10 @@ def _adapt_mount(mount: Mount, api: int) -> None:
                 raise InvalidParameter(f'{name} must not be specified on mount type "{mount.type}"')
     if api < 44 and mount.type == "bind" and bind is not None and bind.read_only_force_recursive:
         raise InvalidParameter("BindOptions.ReadOnlyForceRecursive needs API v1.44 or newer")
+    if api < 44 and mount.type == "bind" and mount.read_only:
+        # Submounts stayed writable before 1.44.
+        mount.bind_options = bind or BindOptions()
+        mount.bind_options.read_only_non_recursive = True
     if api < 45 and mount.volume_options is not None and mount.volume_options.subpath:
         raise InvalidParameter("VolumeOptions.Subpath needs API v1.45 or newer")
     if api < 48 and mount.type == "image":

@@ -98,6 +98,14 @@ def test_mounts_newer_than_the_version(api: int, mount: Mount, words: str) -> No
         adapted(api, host=HostConfig(mounts=[mount]))
 
 
+def test_read_only_binds_were_not_recursive_before_144() -> None:
+    for api, want in ((43, True), (44, False)):
+        _, host, _, _ = adapted(api, host=HostConfig(mounts=[Mount(type="bind", read_only=True)]))
+        assert host.mounts is not None
+        options = host.mounts[0].bind_options
+        assert (options is not None and options.read_only_non_recursive) is want
+
+
 def test_mac_address_by_version() -> None:
     mac = "02:42:ac:11:00:02"
     config, _, networking, warnings = adapted(43, ContainerConfig(mac_address=mac))
