@@ -111,7 +111,8 @@ def _tls(cli: Cli, host: str) -> Any:
     from pierhead.client.tls import tls_wrapper
 
     return tls_wrapper(
-        ca=path("tlscacert", "ca.pem"),
+        # With --tlsverify a CA must be there: the system's are not meant.
+        ca=(options.string("tlscacert") or f"{directory}/ca.pem") if verify else None,
         cert=path("tlscert", "cert.pem"),
         key=path("tlskey", "key.pem"),
         verify=verify,

@@ -270,8 +270,11 @@ class Hijacked:
         """Tell the process that its input is at the end, and go on reading."""
         sock = self.connection.sock
         try:
-            # A TLS socket can't be half closed without losing the other half.
-            if not hasattr(sock, "unwrap"):
+            if hasattr(sock, "unwrap"):
+                from pierhead.client.tls import send_close_notify
+
+                send_close_notify(sock)
+            else:
                 sock.shutdown(1)
         except OSError:
             pass

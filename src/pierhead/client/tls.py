@@ -31,8 +31,13 @@ def tls_wrapper(
             context.verify_mode = ssl.CERT_NONE
         if cert and key:
             context.load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConnectFailed(f"unable to resolve docker endpoint: {error}") from error
+    except OSError as error:
+        reason = str(error)
+        if isinstance(error, FileNotFoundError):
+            reason = f"open {_missing(ca, cert, key)}: no such file or directory"
+        raise ConnectFailed(
+            f"Failed to initialize: unable to resolve docker endpoint: {reason}"
+        ) from error
 
     def wrap(sock: Any, name: str) -> Any:
         try:
@@ -41,3 +46,32 @@ def tls_wrapper(
             raise ConnectFailed(f"error during connect: {name}: tls: {error.reason}") from error
 
     return wrap
+
+
+def _missing(*paths: str | None) -> str:
+    """The first of the files that isn't there: OpenSSL doesn't say which."""
+    import posix
+
+    for path in paths:
+        if path:
+            try:
+                posix.stat(path)
+            except OSError:
+                return path
+    return ""
+
+
+def send_close_notify(sock: Any) -> None:
+    """Half close a TLS connection: say that no more will be sent, and go on reading.
+
+    OpenSSL sends the alert at the first call and would then wait for the other side's;
+    on a socket that doesn't block that wait ends at once with an error of no interest.
+    """
+    blocking = sock.getblocking()
+    sock.setblocking(False)
+    try:
+        sock._sslobj.shutdown()
+    except OSError:
+        pass  # want read, or data of the other side came first: both as it should be
+    finally:
+        sock.setblocking(blocking)

@@ -106,7 +106,7 @@ def test_tls_settings(make: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert seen == [
         {**files, "verify": True},
         {**files, "verify": True},
-        {**files, "ca": "/other", "verify": False},
+        {**files, "ca": None, "verify": False},
     ]
 
 

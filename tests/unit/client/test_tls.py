@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pierhead.client.errors import ConnectFailed
+from pierhead.client.http import Connection, Hijacked
 from pierhead.client.tls import tls_wrapper
 
 
@@ -58,6 +59,32 @@ def test_a_daemon_of_another_name(certificate: Path) -> None:
         wrap(socket.create_connection(("127.0.0.1", port)), "elsewhere")
 
 
+def test_half_closed(certificate: Path) -> None:
+    """The end of input is told, and what the other side says after it still arrives."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def upper() -> None:
+        sock, _ = server.accept()
+        with context.wrap_socket(sock, server_side=True) as secure:
+            data = b""
+            while part := secure.recv(100):
+                data += part
+            secure.sendall(data.upper())
+
+    thread = threading.Thread(target=upper)
+    thread.start()
+    wrap = tls_wrapper(ca=None, cert=None, key=None, verify=False)
+    stream = Hijacked(Connection(wrap(socket.create_connection(server.getsockname()), "")), True)
+    stream.send(b"input")
+    stream.close_write()
+    assert stream.receive() == b"INPUT"
+    stream.close()
+    thread.join()
+    server.close()
+
+
 def test_files_that_are_not_there() -> None:
-    with pytest.raises(ConnectFailed, match="endpoint"):
+    with pytest.raises(ConnectFailed, match="open /nonexistent/ca.pem: no such file"):
         tls_wrapper(ca="/nonexistent/ca.pem", cert=None, key=None, verify=True)
