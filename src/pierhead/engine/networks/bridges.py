@@ -252,7 +252,8 @@ class Bridges:
     def pass_neighbours(self, records: Iterable[NetworkRecord]) -> None:
         """See that other people's FORWARD chains let these networks through (and no others)."""
         if self._neighbours is not None:
-            self._neighbours.reconcile([record.bridge for record in records])
+            links = {link.name for link in self._netlink.links()}
+            self._neighbours.reconcile([record.bridge for record in records], links)
 
     async def pass_legacy_neighbours(self, records: Iterable[NetworkRecord]) -> None:
         if self._neighbours is not None:

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from pierhead.engine.networks.firewall import bridge_of
 from pierhead.linux import nft as nf
 from pierhead.linux import process
 from pierhead.linux.nft import Nft, NftError
@@ -40,11 +41,15 @@ class Neighbours:
         self._nft = nft
         self._mark = mark
 
-    def reconcile(self, bridges: Collection[str]) -> None:
-        """Have a rule for exactly these bridges where the policy is drop."""
+    def reconcile(self, bridges: Collection[str], links: Collection[str]) -> None:
+        """Have a rule for exactly these bridges where the policy is drop.
+
+        ``links`` are the host's interfaces: rules of other pierds for bridges that are gone
+        go too.
+        """
         try:
             chains = {name: self._nft.chain(_TABLE, name) for name in _CHAINS}
-            messages = plan(chains, bridges, self._mark)
+            messages = plan(chains, bridges, self._mark, links)
             if messages:
                 log.debug(
                     "changing the host's FORWARD rules",
@@ -74,7 +79,10 @@ class Neighbours:
 
 
 def plan(
-    chains: Mapping[str, nf.Chain | None], bridges: Iterable[str], mark: str
+    chains: Mapping[str, nf.Chain | None],
+    bridges: Iterable[str],
+    mark: str,
+    links: Collection[str],
 ) -> list[nf.Message]:
     """What to change in the table ``ip filter``.
 
@@ -101,7 +109,10 @@ def plan(
     messages = []
     for chain in chains.values():
         for rule in chain.rules if chain else ():
-            if not rule.comment.startswith(mark + ":"):
+            whose, _, rest = rule.comment.partition(":")
+            if whose != mark:
+                if bridge_of(whose) is not None and rest.partition(":")[0] not in links:
+                    messages.append(nf.delete_rule(_TABLE, rule))
                 continue
             if wanted.pop((rule.chain, rule.comment), None) is None:
                 messages.append(nf.delete_rule(_TABLE, rule))
