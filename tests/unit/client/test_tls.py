@@ -76,7 +76,9 @@ def test_half_closed(certificate: Path) -> None:
     thread = threading.Thread(target=upper)
     thread.start()
     wrap = tls_wrapper(ca=None, cert=None, key=None, verify=False)
-    stream = Hijacked(Connection(wrap(socket.create_connection(server.getsockname()), "")), True)
+    stream = Hijacked(
+        Connection(wrap(socket.create_connection(server.getsockname()), "localhost")), True
+    )
     stream.send(b"input")
     stream.close_write()
     assert stream.receive() == b"INPUT"
@@ -86,5 +88,5 @@ def test_half_closed(certificate: Path) -> None:
 
 
 def test_files_that_are_not_there() -> None:
-    with pytest.raises(ConnectFailed, match="open /nonexistent/ca.pem: no such file"):
+    with pytest.raises(ConnectFailed, match=r"open /nonexistent/ca.pem: no such file"):
         tls_wrapper(ca="/nonexistent/ca.pem", cert=None, key=None, verify=True)
