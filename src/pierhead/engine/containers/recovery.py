@@ -8,11 +8,13 @@ should run by its restart policy starts.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from pierhead.engine.containers import health
 from pierhead.engine.containers.bundles import delete_bundle
@@ -29,6 +31,8 @@ from pierhead.engine.containers.start import cleaned_up
 from pierhead.linux import mounts
 
 log = logging.getLogger(__name__)
+
+SHUTDOWN_S: Final = 10.0
 
 
 def survey(ctx: Context) -> list[Container]:
@@ -208,11 +212,17 @@ async def shutdown(ctx: Context) -> None:
         if container.monitor is not None:
             container.monitor.cancel()
             container.monitor = None
-        # A transition under way is let finish: it holds the lock.
-        async with container.lock:
-            unwatch_log(container)
-            unwatch_oom(container)
-        await cleaned_up(container)
+        unwatch_log(container)
+        unwatch_oom(container)
+    try:
+        # Transitions under way are let finish; one that takes longer is for the next start.
+        async with asyncio.timeout(SHUTDOWN_S):
+            for container in ctx.registry.all():
+                async with container.lock:
+                    pass
+                await cleaned_up(container)
+    except TimeoutError:
+        log.warning("a container's transition did not end in time")
     if ctx.inotify is not None:
         ctx.inotify.close()
         ctx.inotify = None

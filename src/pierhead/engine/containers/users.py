@@ -17,7 +17,7 @@ from typing import Final
 from pierhead.errors import InvalidParameter
 from pierhead.linux.paths import resolve_in_root
 
-MAX_FILE_BYTES: Final = 4 * 1024 * 1024
+MAX_FILE_BYTES: Final = 1024 * 1024
 _MAX_ID: Final = 2**31 - 1
 
 
@@ -63,14 +63,19 @@ def read_account_files(rootfs: Path) -> tuple[str, str]:
 
 def _read(root_fd: int, path: str) -> str:
     try:
-        # NONBLOCK: a fifo planted there must not hang us
-        fd = resolve_in_root(root_fd, path, flags=os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        # A device or fifo planted there must not even be opened: that alone can do things.
+        found = resolve_in_root(root_fd, path, flags=os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return ""
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
             return ""
-        return file.read(MAX_FILE_BYTES).decode("utf-8", "replace")
+        with open(f"/proc/self/fd/{found}", "rb", buffering=0) as file:
+            return file.read(MAX_FILE_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(found)
 
 
 def parse_passwd(text: str) -> list[Passwd]:
