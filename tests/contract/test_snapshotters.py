@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from contract import tars
-from pierhead.errors import Conflict, InvalidParameter, NotFound
+from pierhead.errors import Conflict, InvalidParameter, NotFound, Unavailable
 from pierhead.oci import tar
 from pierhead.oci.digest import ChainId, DiffId, chain_ids, sha256
 from pierhead.store.database import Database
@@ -720,6 +720,41 @@ async def test_everything_recorded_is_there_after_a_restart(
     with pytest.raises(NotFound):
         await again.usage("dead")
     await again.close()
+
+
+async def test_a_file_system_that_cannot_is_refused_at_start(
+    snapshots: Snapshotter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr("pierhead.linux.mounts.mount_overlay", refuse)
+    with pytest.raises(Unavailable, match="put --data-root on ext4, xfs or btrfs"):
+        await snapshots.recover(set())
+
+
+async def test_mount_points_are_open_whatever_the_umask(
+    paths: Paths, database: Database, tmp_path: Path, snapshots: Snapshotter
+) -> None:
+    before = os.umask(0o077)
+    try:
+        other = Paths(tmp_path / "closed", tmp_path / "closed-exec")
+        other.create()
+        again: Snapshotter = type(snapshots)(other, Database.open(other.database))
+        layer = await apply(again, tars.archive(tars.member("implicit/x")))
+        await again.prepare("key", layer.chain_id)
+        target = tmp_path / "rootfs"
+        target.mkdir()
+        again.mount("key", target)
+        modes = {
+            name: stat.S_IMODE((target / name).stat().st_mode)
+            for name in (".", "dev", "dev/pts", "etc", "etc/hosts", "proc", "implicit")
+        }
+        again.unmount(target)
+        await again.close()
+    finally:
+        os.umask(before)
+    assert set(modes.values()) == {0o755}, modes
 
 
 async def test_half_made_things_go_at_the_next_start(

@@ -25,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from pierhead.errors import Conflict, InvalidParameter, NotFound
+from pierhead.errors import Conflict, InvalidParameter, NotFound, Unavailable
 from pierhead.linux import mounts, worker
 from pierhead.oci.digest import ChainId, DiffId, chain_ids, hex_of
 from pierhead.store.database import Database
@@ -62,6 +62,7 @@ class OverlaySnapshotter:
         trash = root / "trash"
         for directory in (self._layers_dir, self._keys_dir, trash):
             directory.mkdir(mode=0o710, parents=True, exist_ok=True)
+        self._trash_dir = trash
         self._trash = Trash(trash)
         self._make_init_layer()
         self._layers: dict[ChainId, Layer] = {}
@@ -79,11 +80,13 @@ class OverlaySnapshotter:
         self.on_removed: Callable[[ChainId], None] | None = None
 
     def _make_init_layer(self) -> None:
-        self._init.mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._init.mkdir(parents=True, exist_ok=True)
         for name in _INIT_DIRECTORIES:
-            (self._init / name).mkdir(mode=0o755, parents=True, exist_ok=True)
+            (self._init / name).mkdir(parents=True, exist_ok=True)
         for name in _INIT_FILES:
-            (self._init / name).touch(mode=0o755, exist_ok=True)
+            (self._init / name).touch(exist_ok=True)
+        for name in ("", *_INIT_DIRECTORIES, "dev", *_INIT_FILES):
+            os.chmod(self._init / name, 0o755)  # whatever our umask is
         mtab = self._init / "etc/mtab"
         if not mtab.is_symlink():
             mtab.symlink_to("/proc/mounts")
@@ -331,7 +334,26 @@ class OverlaySnapshotter:
 
     # Start and end
 
+    def _probe(self) -> None:
+        """Raise ``Unavailable`` if the file system of the data root can't carry overlays."""
+        directory = self._trash_dir / f"probe-{secrets.token_hex(4)}"
+        for name in ("upper", "work", "view"):
+            (directory / name).mkdir(parents=True)
+        try:
+            mounts.mount_overlay(
+                directory / "view", [self._init], directory / "upper", directory / "work"
+            )
+            self.unmount(directory / "view")
+        except OSError as error:
+            raise Unavailable(
+                f"the file system of {self._paths.data_root} can't hold containers "
+                f"({error.strerror}): put --data-root on ext4, xfs or btrfs"
+            ) from error
+        finally:
+            self._trash.sweep()
+
     async def recover(self, live_keys: set[str]) -> None:
+        self._probe()
         for key in [key for key in self._keys if key not in live_keys]:
             await self.remove(key)
         for entry in os.listdir(self._keys_dir):
