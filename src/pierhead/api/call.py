@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
@@ -15,13 +16,16 @@ from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api import query
 from pierhead.api.codec import encode
+from pierhead.api.errors import status_of
 from pierhead.engine.filters import Filters
-from pierhead.errors import InvalidParameter, TooLarge
+from pierhead.errors import InvalidParameter, PierError, TooLarge
 
 if TYPE_CHECKING:
     from pierhead.api.context import Engine
 
 BODY_LIMIT_BYTES: Final = 16 << 20
+
+T = TypeVar("T")
 
 
 class Call:
@@ -142,38 +146,41 @@ class Call:
         extra: Mapping[str, str] | None = None,
     ) -> StreamResponse:
         """Stream ``source``. An error before its first chunk is still an HTTP error."""
-        first = await anext(source, b"")
-        response = await self.start_stream(content_type, extra)
-        if first:
-            await response.write(first)
-        async for chunk in source:
-            await response.write(chunk)
+        async with closing(source):
+            first = await anext(source, b"")
+            response = await self.start_stream(content_type, extra)
+            if first:
+                await response.write(first)
+            async for chunk in source:
+                await response.write(chunk)
         return response
 
     async def stream_messages(
         self, source: AsyncIterator[dict[str, Any]], content_type: str = "application/json"
     ) -> StreamResponse:
         """Stream progress messages, one JSON object a line, an error as the last of them."""
-        from pierhead.api.errors import status_of
-        from pierhead.errors import PierError
-
-        first = await anext(source, None)
-        response = await self.start_stream(content_type)
-        try:
-            if first is not None:
-                await response.write(encode(first))
-            async for message in source:
-                await response.write(encode(message))
-        except PierError as error:
-            await response.write(
-                encode(
-                    {
-                        "errorDetail": {"code": status_of(error), "message": error.message},
-                        "error": error.message,
-                    }
-                )
-            )
+        async with closing(source):
+            first = await anext(source, None)
+            response = await self.start_stream(content_type)
+            try:
+                if first is not None:
+                    await response.write(encode(first))
+                async for message in source:
+                    await response.write(encode(message))
+            except PierError as error:
+                detail = {"code": status_of(error), "message": error.message}
+                await response.write(encode({"errorDetail": detail, "error": error.message}))
         return response
+
+
+@asynccontextmanager
+async def closing(source: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """End ``source`` with the block: a generator cleans up now, not when it is collected."""
+    try:
+        yield source
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 def to_json(value: Any) -> str:

@@ -12,7 +12,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_ws import WebSocketResponse
 
 from pierhead.api import shape
-from pierhead.api.call import Call
+from pierhead.api.call import Call, closing
 from pierhead.api.codec import encode
 from pierhead.api.hijack import MULTIPLEXED, RAW, Hijacked, frame, hijack
 from pierhead.engine.config import ApiStruct
@@ -21,8 +21,6 @@ from pierhead.engine.streams import ClientIO
 from pierhead.errors import InvalidParameter, PierError
 
 log = logging.getLogger(__name__)
-
-_LOG_BATCH_BYTES = 32 * 1024
 
 
 class ExecStart(ApiStruct):
@@ -155,8 +153,9 @@ async def logs(call: Call) -> StreamResponse:
     )
     raw = container.tty
     response = await call.start_stream(MULTIPLEXED if not raw and call.api >= 42 else RAW)
-    async for stream, data in source:
-        await response.write(data if raw else frame(stream, data))
+    async with closing(source):
+        async for stream, data in source:
+            await response.write(data if raw else frame(stream, data))
     return response
 
 
@@ -165,11 +164,12 @@ async def stats(call: Call) -> StreamResponse:
     source = call.engine.containers.stats(
         call.name, stream=stream, one_shot=call.api >= 41 and call.flag("one-shot")
     )
-    if not stream:
-        return call.json(shape.stats(await anext(source), call.api))
-    response = await call.start_stream("application/json")
-    async for item in source:
-        await response.write(encode(shape.stats(item, call.api)))
+    async with closing(source):
+        if not stream:
+            return call.json(shape.stats(await anext(source, {}), call.api))
+        response = await call.start_stream("application/json")
+        async for item in source:
+            await response.write(encode(shape.stats(item, call.api)))
     return response
 
 

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api import shape
-from pierhead.api.call import Call
+from pierhead.api.call import Call, closing
 from pierhead.api.codec import encode
 from pierhead.engine.config import ApiStruct
 from pierhead.errors import InvalidParameter, NotImplementedYet
@@ -87,8 +87,9 @@ async def events(call: Call) -> StreamResponse:
     kind = negotiate(call.request.headers.get("Accept", ""), kind)
     mark = b"\x1e" if kind == "application/json-seq" else b""
     response = await call.start_stream(kind)
-    async for event in source:
-        shaped = shape.event(event, call.api)
-        if shaped is not None:
-            await response.write(mark + encode(shaped))
+    async with closing(source):
+        async for event in source:
+            shaped = shape.event(event, call.api)
+            if shaped is not None:
+                await response.write(mark + encode(shaped))
     return response
