@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import posix
 
-from pierhead.cli.errors import Exit
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pierhead.cli.main import Cli
@@ -25,12 +23,7 @@ def read_line() -> str:
 def confirm(cli: Cli, message: str) -> bool:
     """Ask ``message [y/N]``; only ``y`` is a yes."""
     cli.out(message + " [y/N] ")
-    try:
-        answer = read_line()
-    except KeyboardInterrupt:
-        cli.err("\n")
-        raise Exit(130) from None
-    return answer.strip().lower() == "y"
+    return read_line().strip().lower() == "y"
 
 
 def hidden_line(cli: Cli, message: str) -> str:
