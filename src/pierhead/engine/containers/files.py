@@ -244,9 +244,27 @@ class ContainerFiles:
             if self._volumes.needs_mount(mounts):
                 await self._volumes.mount(f"files {container.id}", mounts)
             try:
-                yield View(root=str(rootfs), mounts=self._volumes.view(mounts))
+                seen = self._volumes.view(mounts)
+                yield View(root=str(rootfs), mounts=[*self._managed(container, seen), *seen])
             finally:
                 await self._volumes.stopped(f"files {container.id}", mounts)
+
+    def _managed(
+        self, container: ContainerWithFiles, mounts: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The files about names, as a container that has run once has them."""
+        directory = self._paths.container(container.id)
+        taken = {mount["target"] for mount in mounts}
+        return [
+            {
+                "source": str(directory / name),
+                "target": f"/etc/{name}",
+                "read_only": False,
+                "recursive": False,
+            }
+            for name in ("hosts", "hostname", "resolv.conf")
+            if f"/etc/{name}" not in taken and (directory / name).is_file()
+        ]
 
     @asynccontextmanager
     async def _mounted(self, container: ContainerWithFiles) -> AsyncIterator[Path]:

@@ -27,9 +27,11 @@ from pierhead.linux.paths import final_path, make_mount_point, resolve_in_root
 from pierhead.oci import tar
 from pierhead.oci.tar import Header
 from pierhead.store.compression import FdReader, detect, open_reader
+from pierhead.store.lower import set_xattr
 from pierhead.store.pack import Packer
+from pierhead.store.tarsource import write_all
 from pierhead.store.tarstream import TarReader
-from pierhead.store.unpack import remove_tree, set_xattr, write_all
+from pierhead.store.unpack import remove_tree
 
 _PATH: Final = os.O_PATH | os.O_CLOEXEC
 _DIRECTORY: Final = _PATH | os.O_DIRECTORY
@@ -244,6 +246,8 @@ def extract(
     ``owner``: everything gets this user of the container (name, id, with group), None for
     what the tar says. Raises ``NotFound``, ``InvalidParameter``, ``Forbidden``.
     """
+    # Before we are inside: there need not be a /proc there, through which they are opened.
+    accounts = read_account_files(Path(root)) if owner is not None else ("", "")
     root_fd = enter(root, mounts)
     try:
         fd = resolve_in_root(root_fd, path, flags=_PATH)
@@ -254,7 +258,7 @@ def extract(
     _check_writable(fd, root_fd, read_only_rootfs)
     ids: tuple[int, int] | None = None
     if owner is not None:
-        found = lookup_user(owner, *read_account_files(Path("/")))
+        found = lookup_user(owner, *accounts)
         ids = (found.uid, found.gid)
     os.fchdir(fd)
     source = FdReader(0)

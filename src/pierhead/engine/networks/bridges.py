@@ -237,17 +237,14 @@ class Bridges:
                 log.warning("a published port had no rule any more", extra={"error": str(error)})
 
     def redirect_dns(self, address: IPv4Address, udp_port: int, tcp_port: int) -> None:
-        """Lead port 53 of a bridge's address to where our DNS server could listen.
+        """Lead port 53 of a bridge's address to where our DNS server could listen."""
+        self.undo_redirect_dns(address, udp_port, tcp_port)  # there from before a restart
+        self._run(firewall.add_ports(self.table, _dns_mappings(address, udp_port, tcp_port)))
 
-        The elements go with the table, which is made anew at the next start.
-        """
-        mappings = [
-            firewall.Mapping(Published(ContainerPort(port, protocol), address, 53), address)
-            for protocol, port in (("udp", udp_port), ("tcp", tcp_port))
-        ]
-        with suppress(Internal):  # there from before a restart of the server
-            self._run(firewall.remove_ports(self.table, mappings))
-        self._run(firewall.add_ports(self.table, mappings))
+    def undo_redirect_dns(self, address: IPv4Address, udp_port: int, tcp_port: int) -> None:
+        """The inverse; idempotent."""
+        with suppress(Internal):
+            self._run(firewall.remove_ports(self.table, _dns_mappings(address, udp_port, tcp_port)))
 
     def pass_neighbours(self, records: Iterable[NetworkRecord]) -> None:
         """See that other people's FORWARD chains let these networks through (and no others)."""
@@ -266,6 +263,13 @@ class Bridges:
             self._nft.transaction(messages)
         except NftError as error:
             raise Internal(f"nftables refused: {error}") from error
+
+
+def _dns_mappings(address: IPv4Address, udp_port: int, tcp_port: int) -> list[firewall.Mapping]:
+    return [
+        firewall.Mapping(Published(ContainerPort(port, protocol), address, 53), address)
+        for protocol, port in (("udp", udp_port), ("tcp", tcp_port))
+    ]
 
 
 def set_up_namespace(host: Netlink, netns_fd: int, interfaces: Sequence[Interface]) -> None:

@@ -54,11 +54,16 @@ class DnsServers:
     """The servers of all networks, started when they are first needed."""
 
     def __init__(
-        self, directory: Directory, redirect: Callable[[IPv4Address, int, int], None]
+        self,
+        directory: Directory,
+        redirect: Callable[[IPv4Address, int, int], None],
+        undo: Callable[[IPv4Address, int, int], None],
     ) -> None:
         """``redirect(address, udp port, tcp port)`` leads port 53 of ``address`` elsewhere."""
         self._directory = directory
         self._redirect = redirect
+        self._undo = undo
+        self._redirected: dict[str, tuple[IPv4Address, int, int]] = {}
         self._servers: dict[str, _Server] = {}
         self.pending = 0
 
@@ -79,6 +84,7 @@ class DnsServers:
             return ""
         if ports != (PORT, PORT):
             self._redirect(network.gateway.ip, *ports)
+            self._redirected[network.id] = (network.gateway.ip, *ports)
         return address
 
     def stop(self, network_id: str) -> None:
@@ -86,6 +92,9 @@ class DnsServers:
         server = self._servers.pop(network_id, None)
         if server is not None:
             server.stop()
+        redirected = self._redirected.pop(network_id, None)
+        if redirected is not None:
+            self._undo(*redirected)
 
     def close(self) -> None:
         for network_id in list(self._servers):

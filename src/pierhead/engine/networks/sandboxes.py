@@ -75,7 +75,7 @@ class Sandboxes:
         self._bridges = bridges
         self._directory = directory
         self.endpoints = Endpoints()
-        self.dns = DnsServers(self, bridges.redirect_dns)
+        self.dns = DnsServers(self, bridges.redirect_dns, bridges.undo_redirect_dns)
         self._ports = PortAllocator()
 
     def close(self) -> None:

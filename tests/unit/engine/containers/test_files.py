@@ -174,6 +174,17 @@ async def test_through_a_mount(
     assert tar.getnames() == ["f"]
 
 
+async def test_the_files_about_names(files: ContainerFiles, tmp_path: Path, tree: Path) -> None:
+    with pytest.raises(NotFound):
+        await files.stat(container(), "/etc/hosts")
+    directory = tmp_path / "data" / "containers" / ("c" * 64)
+    directory.mkdir(parents=True)
+    (directory / "hosts").write_text("127.0.0.1\tlocalhost\n")
+    _, tar = await read(files, "/etc/hosts")
+    member = tar.extractfile("hosts")
+    assert member is not None and member.read() == b"127.0.0.1\tlocalhost\n"
+
+
 async def test_a_read_only_root(files: ContainerFiles) -> None:
     with pytest.raises(Forbidden, match="container rootfs is marked read-only"):
         await files.extract(container(readonly_rootfs=True), "/", chunks(one_file("f")))

@@ -105,6 +105,9 @@ class FakeBridges:
     def redirect_dns(self, address: IPv4Address, udp_port: int, tcp_port: int) -> None:
         pass
 
+    def undo_redirect_dns(self, address: IPv4Address, udp_port: int, tcp_port: int) -> None:
+        pass
+
     def pass_neighbours(self, records: Any) -> None:
         self.passed = [record.bridge for record in records]
 

@@ -93,7 +93,12 @@ async def ports(
 ) -> AsyncIterator[tuple[int, int]]:
     """A server on 127.8.0.1 beside whoever has port 53: on ports that the redirect tells."""
     found: list[tuple[int, int]] = []
-    servers = DnsServers(directory, lambda address, udp, tcp: found.append((udp, tcp)))
+    undone: list[tuple[int, int]] = []
+    servers = DnsServers(
+        directory,
+        lambda address, udp, tcp: found.append((udp, tcp)),
+        lambda address, udp, tcp: undone.append((udp, tcp)),
+    )
     monkeypatch.setattr(dns, "PORT", await _taken_port())
     assert await servers.ensure(NET) == "127.8.0.1"
     assert await servers.ensure(NET) == "127.8.0.1"
@@ -101,6 +106,7 @@ async def ports(
     yield found[0]
     servers.close()
     servers.stop(NET.id)
+    assert undone == found
 
 
 _holders: list[asyncio.DatagramTransport] = []
