@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from pierhead.engine.config import ContainerConfig, HostConfig, NetworkingConfig
+from pierhead.engine.containers import commit, exec, pause, signalling, stop
 from pierhead.engine.containers import create as create_verb
-from pierhead.engine.containers import exec, signalling, stop
 from pierhead.engine.containers.check_resources import HostFacts
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
@@ -390,7 +390,8 @@ class World:
         self.delivered = []
         monkeypatch.setattr(stop, "send_signal", self.deliver)
         monkeypatch.setattr(signalling, "send_signal", self.deliver)
-        monkeypatch.setattr(exec, "is_gone", lambda container: not container.running)
+        for module in (exec, pause, commit):
+            monkeypatch.setattr(module, "is_gone", lambda container: not container.running)
 
     async def close(self) -> None:
         from pierhead.engine.containers import recovery

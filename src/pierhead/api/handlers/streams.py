@@ -140,7 +140,7 @@ async def logs(call: Call) -> StreamResponse:
     tail = int(tail_text) if tail_text.isascii() and tail_text.isdigit() else None
     containers = call.engine.containers
     container = containers.get(call.name)
-    source = containers.logs(
+    source = containers.log_batches(
         call.name,
         stdout=stdout,
         stderr=stderr,
@@ -154,8 +154,10 @@ async def logs(call: Call) -> StreamResponse:
     raw = container.tty
     response = await call.start_stream(MULTIPLEXED if not raw and call.api >= 42 else RAW)
     async with closing(source):
-        async for stream, data in source:
-            await response.write(data if raw else frame(stream, data))
+        async for lines in source:
+            # one frame a line: clients take frames for messages
+            pieces = [data if raw else frame(stream, data) for stream, data in lines]
+            await response.write(b"".join(pieces))
     return response
 
 

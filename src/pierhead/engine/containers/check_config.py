@@ -17,6 +17,7 @@ def check_config(config: ContainerConfig) -> None:
     """Raise ``InvalidParameter`` naming the field; normalises ``working_dir`` in place."""
     if config.working_dir:
         config.working_dir = clean_working_dir(config.working_dir)
+        check_path("WorkingDir", config.working_dir)
     if config.stop_signal:
         parse_signal(config.stop_signal)
     check_env(config.env)
@@ -32,6 +33,14 @@ def check_config(config: ContainerConfig) -> None:
     for port in config.exposed_ports or ():
         check_port(port)
     check_health(config.healthcheck)
+
+
+def check_path(field: str, path: str) -> None:
+    """What no file system takes (PATH_MAX, NAME_MAX)."""
+    _no_nul(field, path)
+    too_long = len(path.encode()) >= 4096 or any(len(p.encode()) > 255 for p in path.split("/"))
+    if too_long:
+        raise InvalidParameter(f"invalid {field}: file name too long: {path[:64]}...")
 
 
 def check_env(env: list[str] | None) -> None:

@@ -14,8 +14,10 @@ from pierhead.engine.containers.merge import merge_config
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.pause import pause as pause_container
 from pierhead.engine.containers.pause import unpause
+from pierhead.engine.containers.signalling import is_gone
 from pierhead.errors import Conflict, NotFound
 from pierhead.oci.image_config import HealthcheckConfig, RunConfig
+from pierhead.runtime.crun import RuntimeFailed
 
 
 async def commit(
@@ -41,7 +43,12 @@ async def commit(
         parent = None
     paused = pause and container.status.phase is Phase.RUNNING
     if paused:
-        await pause_container(ctx, container)
+        try:
+            await pause_container(ctx, container)
+        except (Conflict, RuntimeFailed):
+            if not is_gone(container):
+                raise
+            # It ended in this moment: its files are still, as a pause would have made them.
     try:
         image_id = await ctx.images.commit(
             snapshot_key=container.id,
@@ -57,7 +64,11 @@ async def commit(
         )
     finally:
         if paused and container.status.phase is Phase.PAUSED:
-            await unpause(ctx, container)
+            try:
+                await unpause(ctx, container)
+            except (Conflict, RuntimeFailed):
+                if not is_gone(container):
+                    raise
     emit(
         ctx,
         container,

@@ -34,6 +34,9 @@ _CLIENT_FAULT: Final = (
     "cannot specify",
     "not allowed",
     "sysctl",
+    "file name too long",
+    "too many levels of symbolic links",
+    "argument list too long",
     "unknown",
 )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -43,10 +44,28 @@ class LogQuery:
     details: bool = False
 
 
+Batch = list[tuple[int, bytes]]
+"""(stream, bytes) of one line, or of a piece of a line that has no end yet, each."""
+
+
 def read_logs(
     ctx: Context, container: Container, query: LogQuery
 ) -> AsyncIterator[tuple[int, bytes]]:
-    """Check now, read while iterated: (stream, bytes)."""
+    """The same line by line: (stream, bytes)."""
+    return _lines(read_batches(ctx, container, query))
+
+
+async def _lines(source: AsyncGenerator[Batch, None]) -> AsyncIterator[tuple[int, bytes]]:
+    async with aclosing(source) as batches:
+        async for batch in batches:
+            for line in batch:
+                yield line
+
+
+def read_batches(
+    ctx: Context, container: Container, query: LogQuery
+) -> AsyncGenerator[Batch, None]:
+    """Check now, read while iterated: what there is at a time, line by line."""
     if not (query.stdout or query.stderr):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     if not options_of(container).keep:
@@ -54,9 +73,7 @@ def read_logs(
     return _read(ctx, container, query)
 
 
-async def _read(
-    ctx: Context, container: Container, query: LogQuery
-) -> AsyncIterator[tuple[int, bytes]]:
+async def _read(ctx: Context, container: Container, query: LogQuery) -> AsyncGenerator[Batch, None]:
     reader = _Reader(ctx.paths.container(container.id))
     prefix = _details(container) if query.details else b""
     changed = asyncio.Event()
@@ -75,9 +92,8 @@ async def _read(
             # Looked at before the read: what was written before the end is then read below.
             ended = container.exited.is_set()
             while entries := reader.read():
-                out = _select(entries, query, prefix)
-                for stream, data in out:
-                    yield stream, data
+                if out := _select(entries, query, prefix):
+                    yield out
                 if query.until_ns and time_ns(entries[-1].timestamp) > query.until_ns:
                     return
                 await asyncio.sleep(0)
@@ -111,7 +127,7 @@ async def _wait_more(container: Container, changed: asyncio.Event, until_ns: int
 
 
 def _select(entries: list[Entry], query: LogQuery, prefix: bytes) -> list[tuple[int, bytes]]:
-    """Filter and join: neighbours of one stream become one piece."""
+    """Filter; the pieces of a line become one."""
     out: list[tuple[int, bytes]] = []
     parts: list[bytes] = []
     current = -1
@@ -124,8 +140,8 @@ def _select(entries: list[Entry], query: LogQuery, prefix: bytes) -> list[tuple[
             ns = time_ns(timestamp)
             if ns < query.since_ns or (query.until_ns and ns > query.until_ns):
                 continue
-        # With prefixes every line is its own frame, as Docker sends them.
-        if stream != current or ((query.timestamps or prefix) and first):
+        # Every line is a frame of its own: clients take frames for messages.
+        if stream != current or first:
             if parts:
                 out.append((current, b"".join(parts)))
             current, parts = stream, []

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from pierhead.engine.containers import health
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.events import emit
 from pierhead.engine.containers.model import Phase
+from pierhead.engine.containers.signalling import is_gone
 from pierhead.errors import Conflict
+from pierhead.runtime.crun import RuntimeFailed
+
+
+async def _or_not_running(container: Container, call: Awaitable[None]) -> None:
+    """What the runtime says of a container that ends in this moment is only that."""
+    try:
+        await call
+    except RuntimeFailed as error:
+        if is_gone(container):
+            raise Conflict(f"container {container.id} is not running") from error
+        raise
 
 
 async def pause(ctx: Context, container: Container) -> None:
@@ -22,7 +36,7 @@ async def pause(ctx: Context, container: Container) -> None:
             )
         if phase is not Phase.RUNNING:
             raise Conflict(f"container {container.id} is not running")
-        await ctx.runtime.pause(container.id)
+        await _or_not_running(container, ctx.runtime.pause(container.id))
         health.end(container)
         container.status.phase = Phase.PAUSED
         ctx.registry.save_status(container)
@@ -34,7 +48,7 @@ async def unpause(ctx: Context, container: Container) -> None:
     async with container.lock:
         if container.status.phase is not Phase.PAUSED:
             raise Conflict(f"container {container.id} is not paused")
-        await ctx.runtime.resume(container.id)
+        await _or_not_running(container, ctx.runtime.resume(container.id))
         container.status.phase = Phase.RUNNING
         ctx.registry.save_status(container)
         health.begin(ctx, container)

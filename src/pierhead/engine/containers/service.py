@@ -8,7 +8,7 @@ unknown reference and ``Conflict`` when the container's state does not allow the
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from pierhead.engine.config import ContainerConfig, HostConfig, NetworkingConfig, RestartPolicy
@@ -233,7 +233,7 @@ class ContainerService:
             detach_keys=detach_keys,
         )
 
-    def logs(
+    def log_batches(
         self,
         ref: str,
         *,
@@ -245,8 +245,8 @@ class ContainerService:
         timestamps: bool = False,
         follow: bool = False,
         details: bool = False,
-    ) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield (stream, bytes). Checks at the call, reads while iterated."""
+    ) -> AsyncGenerator[logs.Batch, None]:
+        """Yield lists of (stream, bytes), a line each. Checks at the call, reads while iterated."""
         query = logs.LogQuery(
             stdout=stdout,
             stderr=stderr,
@@ -257,7 +257,7 @@ class ContainerService:
             follow=follow,
             details=details,
         )
-        return logs.read_logs(self._ctx, self.get(ref), query)
+        return logs.read_batches(self._ctx, self.get(ref), query)
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         await attach.resize(self._ctx, self.get(ref), height, width)

@@ -25,10 +25,10 @@ class Containers:
     def get(self, ref: str) -> Any:
         return SimpleNamespace(tty=self.tty)
 
-    async def logs(self, ref: str, **options: Any) -> AsyncIterator[tuple[int, bytes]]:
+    async def log_batches(self, ref: str, **options: Any) -> AsyncIterator[list[tuple[int, bytes]]]:
         self.options = options
-        yield STDOUT, b"one\n"
-        yield STDERR, b"two\n"
+        yield [(STDOUT, b"one\n")]
+        yield [(STDERR, b"two\n")]
 
     async def stats(self, ref: str, **options: Any) -> AsyncIterator[dict[str, Any]]:
         self.options = options

@@ -32,6 +32,7 @@ def test_refusals() -> None:
     assert refused(working_dir="x") == (
         "the working directory 'x' is invalid, it needs to be an absolute path"
     )
+    assert refused(working_dir="/" + 300 * "a").startswith("invalid WorkingDir: file name too")
     assert refused(stop_signal="SIGNOPE") == "invalid signal: SIGNOPE"
     assert refused(env=[""]) == "invalid environment variable: "
     assert refused(env=["=x"]) == "invalid environment variable: =x"

@@ -43,7 +43,7 @@ LOG = record(0, "one") + record(1, "two", "stderr") + record(2, "thr", tag="P") 
 async def test_all_of_it(world: World) -> None:
     made = await with_log(world, LOG)
     assert await read(world, made) == [(1, b"one\n"), (2, b"two\n"), (1, b"three\n")]
-    assert await read(world, made, stderr=False) == [(1, b"one\nthree\n")]
+    assert await read(world, made, stderr=False) == [(1, b"one\n"), (1, b"three\n")]
 
 
 async def test_tail(world: World) -> None:
