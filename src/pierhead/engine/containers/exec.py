@@ -37,12 +37,11 @@ from pierhead.linux import limits
 from pierhead.oci import capabilities
 from pierhead.oci.runtime_spec import SpecInputs, User, build_process, container_env
 from pierhead.runtime.attach import ConmonAttach
-from pierhead.runtime.conmon import ExecLaunch, Started
+from pierhead.runtime.conmon import Started
 from pierhead.runtime.crun import RuntimeFailed
 
 log = logging.getLogger(__name__)
 
-_AHEAD_S: Final = 2.0  # how long a conmon waits for the start that usually follows at once
 KEPT_S: Final = 600.0  # how long an ended exec can be inspected
 _START_WAIT_S: Final = 10.0
 _EXIT_WAIT_S: Final = 5.0
@@ -62,42 +61,6 @@ class Exec:
         self.started = asyncio.Event()  # also set when the start failed
         self.done = asyncio.Event()
         self.ended_s = 0.0  # monotonic
-        self._launch: ExecLaunch | None = None
-        self._directory = Path()
-
-    def launch_ahead(self, ctx: Context) -> None:
-        """The start is milliseconds away, most likely: conmon may get ready for it.
-
-        For as long as ``_AHEAD_S`` only; a start after that launches its own.
-        """
-        config = self.config
-        if not (config.attach_stdout or config.attach_stderr):
-            return
-        try:
-            self._directory = ctx.paths.exec_dir(self.container.id, self.id)
-            self._launch = ctx.conmon.launch_exec(
-                id=self.container.id,
-                exec_id=self.id,
-                terminal=config.tty,
-                stdin=config.attach_stdin,
-                directory=self._directory,
-            )
-        except OSError:
-            return  # the start will say why
-        asyncio.get_running_loop().call_later(_AHEAD_S, self.abandon_launch)
-
-    def take_launch(self, *, terminal: bool, stdin: bool, attach: bool) -> ExecLaunch | None:
-        """The conmon that waits, if it was launched for these streams."""
-        if (terminal, stdin, attach) != (self.config.tty, self.config.attach_stdin, True):
-            self.abandon_launch()
-        launch, self._launch = self._launch, None
-        return launch
-
-    def abandon_launch(self) -> None:
-        if self._launch is not None:
-            self._launch.abandon()
-            self._launch = None
-            shutil.rmtree(self._directory, ignore_errors=True)
 
     @property
     def command(self) -> str:
@@ -109,14 +72,12 @@ class Exec:
         if self.exit_code is None:
             self.exit_code = exit_code
         self.running = False
-        self.abandon_launch()
         self.ended_s = time.monotonic()
         self.started.set()
         self.done.set()
 
     def container_gone(self) -> None:
         """The container has ended: so has this, killed, unless its end was seen already."""
-        self.abandon_launch()
         if self.running:
             self.ended(137)
 
@@ -176,7 +137,6 @@ async def exec_create(ctx: Context, container: Container, config: ExecConfig) ->
     instance = Exec(secrets.token_hex(32), container, config)
     ctx.execs.add(instance)
     emit(ctx, container, f"exec_create: {instance.command}", execID=instance.id)
-    instance.launch_ahead(ctx)
     return instance.id
 
 
@@ -251,16 +211,15 @@ class ExecSession:
         emit(ctx, container, f"exec_start: {instance.command}", execID=instance.id)
         directory = ctx.paths.exec_dir(container.id, instance.id)
         try:
-            launch = instance.take_launch(terminal=self._tty, stdin=stdin, attach=attach)
-            if launch is None:
-                launch = ctx.conmon.launch_exec(
-                    id=container.id,
-                    exec_id=instance.id,
-                    terminal=self._tty,
-                    stdin=stdin,
-                    directory=directory,
-                    attach=attach,
-                )
+            # conmon gets ready while the process is described
+            launch = ctx.conmon.launch_exec(
+                id=container.id,
+                exec_id=instance.id,
+                terminal=self._tty,
+                stdin=stdin,
+                directory=directory,
+                attach=attach,
+            )
             try:
                 process_spec = self._process()
             except BaseException:
