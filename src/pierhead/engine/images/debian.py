@@ -67,7 +67,11 @@ async def bootstrap(
         date_s = await _archive_date(scratch, suite, mirror)
         created = format_rfc3339(date_s * 1_000_000_000)
         yield {"status": f"Installing {suite} ({variant}) as of {created}"}
-        options = [f"--variant={variant}", f'--customize-hook=sh {_HOOK} "$1"']
+        options = [
+            f"--variant={variant}",
+            "--dpkgopt=force-unsafe-io",  # a tree that dies half made is thrown away anyway
+            f'--customize-hook=sh {_HOOK} "$1"',
+        ]
         if packages:
             options.append(f"--include={','.join(packages)}")
         layer = await apply_stream(

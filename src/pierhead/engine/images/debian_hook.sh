@@ -12,7 +12,9 @@ printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
 chmod 0755 "$root/usr/sbin/policy-rc.d"
 
 if [ -d "$root/etc/dpkg/dpkg.cfg.d" ]; then
-    # An image is made anew when a build is cut short: syncing each file buys nothing.
+    # An image is made anew when a build is cut short: syncing each file buys nothing. The
+    # other file is mmdebstrap's, with the options of this run.
+    rm -f "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
     echo force-unsafe-io > "$root/etc/dpkg/dpkg.cfg.d/90-container"
 fi
 
