@@ -57,6 +57,8 @@ _IFADDR: Final = struct.Struct("=BBBBI")
 _RTMSG: Final = struct.Struct("=BBBBBBBBI")
 _ATTR: Final = struct.Struct("=HH")
 _RECEIVE_BYTES: Final = 1 << 16
+_RECEIVE_TIMEOUT: Final = struct.pack("@ll", 2, 0)  # struct timeval: 2 s
+_LINK_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class Netlink:
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
         )
         self._socket.bind((0, 0))
+        # The kernel answers within the call that asks; nothing may stop the event loop for ever.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _RECEIVE_TIMEOUT)
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             try:
                 self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -250,7 +254,10 @@ class Netlink:
 
     def _receive(self) -> list[tuple[int, int, int, bytes]]:
         """The messages of one datagram: (type, flags, sequence, payload)."""
-        data = self._socket.recv(_RECEIVE_BYTES)
+        try:
+            data = self._socket.recv(_RECEIVE_BYTES)
+        except BlockingIOError as error:
+            raise TimeoutError(errno.ETIMEDOUT, "rtnetlink does not answer") from error
         messages = []
         offset = 0
         while offset + _HEADER.size <= len(data):
@@ -283,22 +290,34 @@ class Netlink:
 
     def link(self, name: str) -> Link | None:
         """One link by name; None when there is none."""
-        self._sequence += 1
         payload = _link_message(name=name)
-        self._socket.send(
-            _HEADER.pack(_HEADER.size + len(payload), _GETLINK, _F_REQUEST, self._sequence, 0)
-            + payload
-        )
+        for _ in range(_LINK_TRIES):
+            # With an acknowledgement too, so that there is always something to read.
+            self._sequence += 1
+            flags = _F_REQUEST | _F_ACK
+            header = _HEADER.pack(_HEADER.size + len(payload), _GETLINK, flags, self._sequence, 0)
+            self._socket.send(header + payload)
+            try:
+                return self._link_answer(name)
+            except TimeoutError:
+                # Seen once in some 10,000 starts beside kills of other daemons: no answer at
+                # all, not even an error. Asking again changes nothing, waiting would for ever.
+                continue
+        raise OSError(errno.ETIMEDOUT, f"can't look up {name}: the kernel does not answer")
+
+    def _link_answer(self, name: str) -> Link | None:
+        found: Link | None = None
         while True:
             for kind, flags, sequence, body in self._receive():
                 if sequence != self._sequence:
                     continue
-                if kind == _NLMSG_ERROR:
-                    code = -struct.unpack_from("=i", body)[0]
-                    if code == errno.ENODEV:
-                        return None
-                    raise _error(code, f"look up {name}", flags, body)
-                return _parse_link(body)
+                if kind != _NLMSG_ERROR:
+                    found = _parse_link(body)
+                    continue
+                code = -struct.unpack_from("=i", body)[0]
+                if code in (0, errno.ENODEV):
+                    return found
+                raise _error(code, f"look up {name}", flags, body)
 
     def addresses(self, index: int = 0) -> list[Address]:
         """Addresses of one link, or of all."""
