@@ -271,6 +271,7 @@ class Podman(Engine):
 
     def stop(self) -> None:
         self.remove_everything()
+        os.environ.pop("CONTAINERS_CONF", None)
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
             target = line.split()[4]
             if target.startswith(f"{self.base}/"):
