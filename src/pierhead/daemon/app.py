@@ -175,6 +175,7 @@ async def _engine(
 
     runtime = Runtime(paths, settings.runtimes[settings.default_runtime])
     runtime.prepare()
+    stack.callback(runtime.close)
     conmon = Conmon(paths, runtime, settings.conmon)
     conmon.prepare()
     blobs = BlobStore(paths)
