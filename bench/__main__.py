@@ -210,6 +210,7 @@ def measure(engines: list[Engine], pierd: Pierd, dockerd: Dockerd | None, quick:
     count = 20 if quick else 100
     started: dict[str, float] = {}
     removed: dict[str, float] = {}
+    at_once: dict[str, float] = {}
     crowded: dict[str, float] = {}
     monitors: list[float] = []
     for engine in engines:
@@ -223,8 +224,15 @@ def measure(engines: list[Engine], pierd: Pierd, dockerd: Dockerd | None, quick:
         if engine is pierd:
             monitors = [pss_kb(pid) / 1024 for pid in pierd.monitor_pids()]
         removed[engine.name] = clear(engine, ids, 8)
+        _, ids = crowd(engine, count, 8)
+        begin = time.perf_counter()
+        engine.remove(*ids)
+        at_once[engine.name] = time.perf_counter() - begin
     table.add(f"{count} detached, 8 at a time", started, "s", "8 × dockerd", at_least(started, 8))
-    table.add(f"removing these {count}", removed, "s", "8 × dockerd", at_least(removed, 8))
+    table.add(
+        f"removing these {count}, a client each", removed, "s", "8 × dockerd", at_least(removed, 8)
+    )
+    table.add(f"removing {count} by one `rm -f`", at_once, "s", "8 × dockerd", at_least(at_once, 8))
     growth = crowded["pierd"] - fresh["pierd"]
     table.add(f"memory of the daemon with {count} running", crowded, "MB")
     table.add("... growth over fresh", {"pierd": growth}, "MB", "at most 5", growth <= 5)

@@ -111,8 +111,9 @@ class Engine:
         )
         assert quiet_input.returncode == 0, quiet_input.stderr
 
-    def remove(self, full_id: str) -> None:
-        self.run("rm", "-f", full_id)
+    def remove(self, *full_ids: str) -> None:
+        """By one command, by force and at once."""
+        self.run("rm", "-f", *full_ids, timeout_s=600)
 
     def run(self, *args: str, check: bool = True, timeout_s: float = 120) -> str:
         return quiet(*self.cli, *args, check=check, timeout_s=timeout_s)
@@ -263,8 +264,10 @@ class Podman(Engine):
         os.environ["CONTAINERS_CONF"] = str(conf)
         self.load_image()
 
-    def remove(self, full_id: str) -> None:
-        self.run("rm", "-f", "-t", "0", full_id)  # it would wait ten seconds for a polite end
+    def remove(self, *full_ids: str) -> None:
+        self.run(
+            "rm", "-f", "-t", "0", *full_ids, timeout_s=600
+        )  # it would wait ten seconds for a polite end
 
     def remove_everything(self) -> None:
         self.run("rm", "-f", "-a", "-t", "0", check=False, timeout_s=600)
