@@ -14,7 +14,7 @@ from pierhead.cli.container.create import (
     with_help,
 )
 from pierhead.cli.container.options import RUN_FLAGS
-from pierhead.cli.container.session import SignalWork, attached, check_tty
+from pierhead.cli.container.session import SignalWork, check_tty, start_attached
 from pierhead.cli.container.spec import build
 from pierhead.cli.errors import CliError, StartFailed
 from pierhead.cli.flags import Command
@@ -108,25 +108,17 @@ def _run_attached(cli: Cli, options: Options, container: str, body: dict[str, An
             "detachKeys": keys_text or None,
         },
     )
-    removed = options.flag("rm")
-    waiting = client.begin(
-        "POST",
-        f"/containers/{container}/wait",
-        {"condition": "removed" if removed else "next-exit"},
-    )
-    return attached(
+    return start_attached(
         cli,
+        container,
         attaching,
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         tty=tty,
-        keys=keys if tty else None,
+        keys=keys,
         work=work,
-        waiting=waiting,
-        start=f"/containers/{container}/start",
-        quiet_detach=True,
-        removed=removed,
+        removed=options.flag("rm"),
     )
 
 

@@ -87,6 +87,45 @@ class SignalWork:
             forward(self.client, self.container, number)
 
 
+def start_attached(
+    cli: Cli,
+    container: str,
+    attaching: Pending,
+    *,
+    stdin: bool,
+    tty: bool,
+    keys: DetachKeys | None,
+    work: SignalWork | None,
+    removed: bool,
+    stdout: bool = True,
+    stderr: bool = True,
+) -> int:
+    """Start the container whose attach request has been sent; its exit code.
+
+    The wait goes out before the start, so that no exit is missed. ``removed``: the
+    container goes with its end, which is waited for as well.
+    """
+    waiting = cli.client.begin(
+        "POST",
+        f"/containers/{container}/wait",
+        {"condition": "removed" if removed else "next-exit"},
+    )
+    return attached(
+        cli,
+        attaching,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        tty=tty,
+        keys=keys if tty else None,
+        work=work,
+        waiting=waiting,
+        start=f"/containers/{container}/start",
+        quiet_detach=True,
+        removed=removed,
+    )
+
+
 def attached(
     cli: Cli,
     attaching: Pending,

@@ -35,7 +35,7 @@ def start(cli: Cli, options: Options, args: list[str]) -> int:
 
 
 def _start_attached(cli: Cli, options: Options, name: str) -> int:
-    from pierhead.cli.container.session import SignalWork, attached, detach_keys
+    from pierhead.cli.container.session import SignalWork, detach_keys, start_attached
     from pierhead.cli.terminal import is_terminal
 
     client = cli.client
@@ -61,23 +61,15 @@ def _start_attached(cli: Cli, options: Options, name: str) -> int:
             "detachKeys": keys_text or None,
         },
     )
-    removed = bool((found.get("HostConfig") or {}).get("AutoRemove"))
-    waiting = client.begin(
-        "POST",
-        f"/containers/{container}/wait",
-        {"condition": "removed" if removed else "next-exit"},
-    )
-    return attached(
+    return start_attached(
         cli,
+        container,
         attaching,
         stdin=stdin,
         tty=tty,
-        keys=keys if tty else None,
+        keys=keys,
         work=work,
-        waiting=waiting,
-        start=f"/containers/{container}/start",
-        quiet_detach=True,
-        removed=removed,
+        removed=bool((found.get("HostConfig") or {}).get("AutoRemove")),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from pierhead.engine.containers.pump import Outcome, drain, pump
 from pierhead.engine.streams import STDERR, STDOUT
+from support.containers import Client
 
 
 class Process:
@@ -29,27 +30,6 @@ class Process:
 
     def close(self) -> None:
         self.closed = True
-
-
-class Client:
-    def __init__(self) -> None:
-        self.typed: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.seen: list[tuple[int, bytes]] = []
-        self.gone = asyncio.Event()
-
-    async def read(self) -> bytes:
-        data = await self.typed.get()
-        if data is None:
-            raise ConnectionError
-        return data
-
-    async def write(self, stream: int, data: bytes) -> None:
-        if self.gone.is_set():
-            raise ConnectionError
-        self.seen.append((stream, data))
-
-    async def wait_gone(self) -> None:
-        await self.gone.wait()
 
 
 def start(
