@@ -115,6 +115,10 @@ def test_detaching_from_run_is_no_failure(tmp_path: Path) -> None:
     terminal.expect(b"ready> ")
     terminal.type(b"1ab")
     assert terminal.wait() == 0
+    for _ in range(500):  # the daemon's thread may not have read it yet
+        if shell.typed:
+            break
+        time.sleep(0.01)
     assert shell.typed == b"1"
     assert terminal.settings() & termios.ECHO
     shell.daemon.close()
