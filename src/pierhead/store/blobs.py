@@ -7,12 +7,42 @@ import contextlib
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pierhead.errors import InvalidParameter, NotFound, TooLarge
 from pierhead.oci.digest import PREFIX, Digest, hex_of, is_digest, sha256
 from pierhead.store.paths import Paths
+
+PARTIAL_S: Final = 7 * 86400
+"""How long a broken download is kept to go on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A blob on its way in, named by the digest it must have; it outlives a restart.
+
+    Whoever writes appends to ``path`` (mode 0600). One writer at a time: the caller sees
+    to that.
+    """
+
+    digest: Digest
+    path: Path
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of it is here."""
+        try:
+            return os.stat(self.path).st_size
+        except FileNotFoundError:
+            return 0
+
+    def discard(self) -> None:
+        """Start over; no error if nothing is here."""
+        self.path.unlink(missing_ok=True)
 
 
 class BlobStore:
@@ -98,6 +128,16 @@ class BlobStore:
             raise
         return digest, size
 
+    def partial(self, digest: Digest) -> Partial:
+        """Where to collect the blob ``digest`` over several attempts."""
+        return Partial(digest, self._ingest / f"{hex_of(digest)}.partial")
+
+    def keep(self, partial: Partial) -> None:
+        """Make a blob of ``partial``; whoever wrote it has checked its digest."""
+        os.chmod(partial.path, 0o444)
+        os.rename(partial.path, self.path(partial.digest))
+        _sync_soon(self.path(partial.digest))
+
     def delete(self, digest: str) -> None:
         """Remove a blob; no error if it isn't there."""
         with contextlib.suppress(FileNotFoundError):
@@ -108,10 +148,17 @@ class BlobStore:
         return [Digest(PREFIX + name) for name in os.listdir(self._root)]
 
     def recover(self) -> None:
-        """At start: remove what was on its way in when the last pierd died."""
+        """At start: remove what was on its way in when the last pierd died.
+
+        Partial blobs stay for ``PARTIAL_S``: the next pull goes on from them.
+        """
+        oldest = time.time() - PARTIAL_S
         for entry in os.scandir(self._ingest):
-            if entry.is_file(follow_symlinks=False):
-                os.unlink(entry.path)
+            if not entry.is_file(follow_symlinks=False):
+                continue
+            if entry.name.endswith(".partial") and entry.stat().st_mtime > oldest:
+                continue
+            os.unlink(entry.path)
 
 
 def _sync_soon(path: Path) -> None:

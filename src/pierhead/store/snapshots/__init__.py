@@ -8,8 +8,10 @@ Terms
     *init layer* a static layer of empty mount points between a snapshot and its layers,
                 so that starting a container writes nothing into the snapshot.
 
-Life of a layer: ``apply`` (unpacked in a jailed worker under a temporary name, checked
-against its diff id, then renamed and recorded; until then it does not exist) → used by
+Life of a layer: ``stage`` (its bytes come in, in a jailed worker, whatever layers stand
+below: layers of one image are staged side by side) → ``Staged.commit`` on its parent,
+in order (checked against its diff id, renamed and recorded; until then it does not
+exist); ``apply`` is both in one → used by
 ``mount``/``mount_readonly``/as a parent → ``remove_layer`` (refused while a layer or a
 snapshot stands on it; the files go later, in the background).
 
@@ -29,7 +31,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pierhead.oci.digest import ChainId, DiffId
+from pierhead.errors import Unavailable
+from pierhead.oci.digest import ChainId, DiffId, Digest
+from pierhead.store.blobs import Partial
+
+
+class Truncated(Unavailable):
+    """A blob ended before its length: what came is kept in its partial, to go on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,53 @@ class LayerSource:
 
     fd: int
     size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A layer's bytes on their way in, for ``stage``.
+
+    ``fd`` is a pipe or file read to its end, not closed by the callee. ``partial`` says
+    where to keep the bytes as they come (the layer's blob): what it already holds from an
+    earlier attempt is read first and ``fd`` carries on from there; at the end its digest
+    must be ``partial.digest``. Without it only the plain tar is kept.
+    """
+
+    fd: int
+    diff_id: DiffId | None = None
+    partial: Partial | None = None
+    blob_bytes: int | None = None
+    """How long the blob is (all of it, the held part as well), where known: checked."""
+
+
+class Staged(Protocol):
+    """A layer that is in, but stands on nothing yet: ``commit`` or ``discard`` it, once."""
+
+    @property
+    def diff_id(self) -> DiffId | None:
+        """Digest of the plain tar; ``None`` if this driver learns it at ``commit``."""
+        ...
+
+    @property
+    def blob_digest(self) -> Digest:
+        """Digest of the bytes as they came."""
+        ...
+
+    @property
+    def blob_bytes(self) -> int: ...
+
+    @property
+    def compression(self) -> str:
+        """``none``, ``gzip``, ``zstd``, ``bzip2`` or ``xz``."""
+        ...
+
+    async def commit(self, parent: ChainId | None) -> Layer:
+        """Make it the layer on ``parent``; return the existing one if there. As ``apply``."""
+        ...
+
+    async def discard(self) -> None:
+        """Remove what was staged; no error after ``commit``. The partial blob stays."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +144,16 @@ class Snapshotter(Protocol):
 
     on_removed: Callable[[ChainId], None] | None
     """Called when a snapshot that stood on this layer is gone: maybe the layer can go, too."""
+
+    async def stage(self, incoming: Incoming) -> Staged:
+        """Take a layer's bytes in, before the layers below it are there.
+
+        Raises ``InvalidParameter`` for a tar that is broken, hostile, beyond the limits, of
+        another diff id, or a blob of another digest or length (the partial blob is
+        removed then; when ``fd`` just ends too early or the caller is cancelled it stays,
+        to go on from: ``Truncated``). Nothing else stays behind.
+        """
+        ...
 
     async def apply(
         self, source: LayerSource, parent: ChainId | None, diff_id: DiffId | None
