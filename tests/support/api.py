@@ -22,7 +22,15 @@ def fake_engine(tmp_path: Path, **services: Any) -> Engine:
     """An engine with a real event bus; other services are what the test gives."""
     parts: dict[str, Any] = {
         name: services.get(name, SimpleNamespace())
-        for name in ("containers", "images", "networks", "volumes", "system", "files")
+        for name in (
+            "containers",
+            "images",
+            "networks",
+            "volumes",
+            "system",
+            "files",
+            "distribution",
+        )
     }
     if isinstance(parts["containers"], SimpleNamespace):
         vars(parts["containers"]).setdefault("expect_start", lambda: None)

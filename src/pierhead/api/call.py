@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -16,6 +17,7 @@ from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api import query
 from pierhead.api.codec import encode
+from pierhead.api.connection import Connection
 from pierhead.api.errors import status_of
 from pierhead.engine.filters import Filters
 from pierhead.errors import InvalidParameter, PierError, TooLarge
@@ -47,6 +49,12 @@ class Call:
         self.name = name  # the path's parameter
         self.headers = headers  # on every answer
         self.body: Any = None
+
+    def end_with_client(self) -> None:
+        """From here on cancel this handler when its client goes (rows marked ``duplex``)."""
+        connection, task = self.request.protocol, asyncio.current_task()
+        assert isinstance(connection, Connection) and task is not None
+        connection.watch(task)
 
     # -- query ---------------------------------------------------------------------------
     def text(self, key: str, default: str = "") -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pierhead.distribution.service import DistributionService
     from pierhead.engine.containers.files import ContainerFiles
     from pierhead.engine.containers.service import ContainerService
     from pierhead.engine.events import EventBus
@@ -28,3 +29,4 @@ class Engine:
     system: SystemService
     files: ContainerFiles
     settings: Settings
+    distribution: DistributionService

@@ -31,6 +31,7 @@ from pierhead.daemon.listeners import Listener, ListenError, Tls, open_all
 from pierhead.daemon.lock import Lock, PidFile
 from pierhead.daemon.reaper import Reaper
 from pierhead.daemon.settings import reload, settings_of
+from pierhead.distribution.service import DistributionService
 from pierhead.engine.containers.files import ContainerFiles
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.service import ContainerService
@@ -183,6 +184,10 @@ async def _engine(
     snapshots = OverlaySnapshotter(paths, db)
     stack.push_async_callback(snapshots.close)
     images = ImageService(paths=paths, db=db, blobs=blobs, snapshots=snapshots, events=events)
+    distribution = DistributionService(
+        images=images, blobs=blobs, snapshots=snapshots, events=events, settings=settings
+    )
+    stack.push_async_callback(distribution.close)
     networks = NetworkService(db=db, paths=paths, settings=settings, events=events)
     stack.push_async_callback(networks.close)
     volumes = VolumeService(db=db, paths=paths, settings=settings, events=events)
@@ -231,6 +236,7 @@ async def _engine(
         system=system,
         files=files,
         settings=settings,
+        distribution=distribution,
     )
 
 

@@ -42,13 +42,6 @@ async def build_prune(call: Call) -> StreamResponse:
     return call.json({"CachesDeleted": None, "SpaceReclaimed": 0})
 
 
-async def registry(call: Call) -> StreamResponse:
-    raise NotImplementedYet(
-        "this pierd has no registry client yet: get images with `pier load`, `pier import` or "
-        "`pier image bootstrap`"
-    )
-
-
 async def attestations(call: Call) -> StreamResponse:
     """No image made or loaded here keeps attestations; an unknown image is still an error."""
     call.engine.images.resolve(call.name)

@@ -6,7 +6,7 @@ from aiohttp.web_response import StreamResponse
 
 from pierhead.api import shape
 from pierhead.api.call import Call
-from pierhead.api.handlers.absent import registry
+from pierhead.api.handlers import registry
 from pierhead.api.handlers.prune import prune_reply
 from pierhead.engine.config import ApiStruct
 from pierhead.engine.filters import Filters
@@ -73,9 +73,9 @@ async def prune(call: Call) -> StreamResponse:
 
 
 async def create(call: Call) -> StreamResponse:
-    """Pull (``fromImage``), which is for a later version, or import (``fromSrc``)."""
+    """Pull (``fromImage``) or import (``fromSrc``)."""
     if call.text("fromImage"):
-        return await registry(call)
+        return await registry.pull(call)
     source = call.text("fromSrc")
     if not source:
         raise InvalidParameter("fromImage or fromSrc is needed: what to pull or to import")

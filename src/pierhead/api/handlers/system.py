@@ -1,17 +1,15 @@
-"""``/_ping``, ``/version``, ``/info``, ``/events``, ``/system/df``, ``/auth``."""
+"""``/_ping``, ``/version``, ``/info``, ``/events``, ``/system/df``."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api import shape
 from pierhead.api.call import Call, closing
 from pierhead.api.codec import encode
-from pierhead.engine.config import ApiStruct
-from pierhead.errors import InvalidParameter, NotImplementedYet
+from pierhead.errors import InvalidParameter
 
 _PING_HEADERS: Final = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -22,15 +20,6 @@ _PING_HEADERS: Final = {
 }
 _DF_KINDS: Final = ("container", "image", "volume", "build-cache")
 _JSON_STREAMS: Final = ("application/jsonl", "application/x-ndjson", "application/json-seq")
-
-
-class AuthRequest(ApiStruct):
-    """Body of ``POST /auth``; the names are lower case on the wire."""
-
-    username: str = msgspec.field(default="", name="username")
-    password: str = msgspec.field(default="", name="password")
-    serveraddress: str = msgspec.field(default="", name="serveraddress")
-    identitytoken: str = msgspec.field(default="", name="identitytoken")
 
 
 async def ping(call: Call) -> StreamResponse:
@@ -55,15 +44,6 @@ async def disk_usage(call: Call) -> StreamResponse:
             raise InvalidParameter(f"unknown object type: {kind}")
     usage = await call.engine.system.disk_usage(kinds)
     return call.json(shape.disk_usage(usage, call.api, call.flag("verbose")))
-
-
-async def auth(call: Call) -> StreamResponse:
-    # There is no registry client yet, so no password can be checked: don't say "succeeded".
-    server = call.body.serveraddress or "https://index.docker.io/v1/"
-    raise NotImplementedYet(
-        f"login to {server} is not possible yet: this pierd has no registry client. Local images "
-        "need none: see `pier image bootstrap`, `pier load` and `pier import`"
-    )
 
 
 def negotiate(accept: str, default: str) -> str:
