@@ -30,7 +30,7 @@ from pierhead.daemon.configuration import Configuration, ConfigurationError
 from pierhead.daemon.listeners import Listener, ListenError, Tls, open_all
 from pierhead.daemon.lock import Lock, PidFile
 from pierhead.daemon.reaper import Reaper
-from pierhead.daemon.settings import reload, settings_of
+from pierhead.daemon.settings import proxies_of, reload, settings_of
 from pierhead.distribution.service import DistributionService
 from pierhead.engine.containers.files import ContainerFiles
 from pierhead.engine.containers.model import Phase
@@ -67,6 +67,9 @@ def serve(configuration: Configuration) -> int:
         configuration["log-format"], configuration["log-level"], bool(configuration["debug"])
     )
     settings = settings_of(configuration)
+    for name, value in proxies_of(configuration).items():
+        os.environ.pop(name.lower(), None)
+        os.environ[name] = value
     faults = requirements.missing(runtimes=settings.runtimes, conmon=settings.conmon)
     if faults:
         for fault in faults:
@@ -338,6 +341,9 @@ def _reload_facts(settings: Settings) -> dict[str, str]:
         "default-runtime": settings.default_runtime,
         "insecure-registries": str(settings.insecure_registries).replace("'", '"'),
         "registry-mirrors": str(settings.registry_mirrors).replace("'", '"'),
+        "max-concurrent-downloads": str(settings.max_concurrent_downloads),
+        "max-concurrent-uploads": str(settings.max_concurrent_uploads),
+        "max-download-attempts": str(settings.max_download_attempts),
         "shutdown-timeout": str(settings.shutdown_timeout_s),
         "live-restore": "true",
     }

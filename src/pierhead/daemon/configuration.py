@@ -196,6 +196,8 @@ def check(merged: dict[str, Any]) -> list[str]:
         ("ip", values.check_address, False),
         ("bip", values.check_interface, False),
         ("default-gateway", values.check_address, False),
+        ("insecure-registries", values.check_registry, True),
+        ("registry-mirrors", values.check_mirror, True),
     )
     for name, check, many in checks:
         for value in (merged.get(name) or []) if many else filter(None, [merged.get(name)]):
@@ -203,6 +205,18 @@ def check(merged: dict[str, Any]) -> list[str]:
                 check(value)
             except ValueError as error:
                 faults.append(f"invalid {name}: {error}")
+    for registry, mirrors in (merged.get("registry-mirrors-for") or {}).items():
+        for mirror in mirrors:
+            try:
+                values.check_mirror(mirror)
+            except ValueError as error:
+                faults.append(f"invalid registry-mirrors-for {registry}: {error}")
+    for name in ("max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"):
+        if (merged.get(name) or 0) < 0:
+            faults.append(f"invalid {name}: {merged[name]} is negative")
+    proxies = set(merged.get("proxies") or {}) - {"http-proxy", "https-proxy", "no-proxy"}
+    if proxies:
+        faults.append(f"invalid proxies: {', '.join(sorted(proxies))}: unknown")
     if merged.get("bip") and merged.get("bridge") == "none":
         faults.append("bridge none and bip contradict each other")
     names = [label.partition("=")[0] for label in merged.get("labels") or []]

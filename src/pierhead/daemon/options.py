@@ -16,7 +16,8 @@ DEFAULT_HOST: Final = "unix:///run/pierhead.sock"
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. ``kind``: bool, int, str, size, list, map, ulimits, pools or runtimes."""
+    """One option. ``kind``: bool, int, str, size, list, map, maplist, ulimits, pools or
+    runtimes."""
 
     flag: str  # without the dashes; "" for keys that have no flag
     kind: str
@@ -39,7 +40,6 @@ class Option:
 
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
 _ALWAYS = "containers always outlive pierd"
-_NO_REGISTRY = "there is no registry client yet"
 _NO_SWARM = "Pierhead has no swarm mode"
 _NO_IPV6 = "networks are IPv4 only for now"
 
@@ -120,6 +120,20 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "insecure-registry", "list", "registry without TLS", key="insecure-registries", reload=True
     ),
     Option("registry-mirror", "list", "mirror of Docker Hub", key="registry-mirrors", reload=True),
+    Option(  # ours: dockerd has mirrors of Docker Hub only
+        "registry-mirror-for",
+        "maplist",
+        "registry=URL of a mirror of that registry",
+        key="registry-mirrors-for",
+        reload=True,
+    ),
+    Option("max-concurrent-downloads", "int", "layers to pull at a time", default=3, reload=True),
+    Option("max-concurrent-uploads", "int", "layers to push at a time", default=5, reload=True),
+    Option("max-download-attempts", "int", "attempts for each layer", default=5, reload=True),
+    Option("http-proxy", "str", "proxy for http:// registries (default: $HTTP_PROXY)"),
+    Option("https-proxy", "str", "proxy for https:// registries (default: $HTTPS_PROXY)"),
+    Option("no-proxy", "str", "hosts to reach without a proxy (default: $NO_PROXY)"),
+    Option("", "map", "http-proxy, https-proxy and no-proxy in one object", key="proxies"),
     # networks
     Option("bridge", "str", "bridge of the default network", short="b", default="pier0"),
     Option("bip", "str", "address and prefix of the default bridge"),
@@ -143,9 +157,6 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("userland-proxy", "bool", "", note="published ports are forwarded by the kernel"),
     Option("userland-proxy-path", "str", "", note="published ports are forwarded by the kernel"),
     Option("ip6tables", "bool", "", note=_NO_IPV6),
-    Option("max-concurrent-downloads", "int", "", note=_NO_REGISTRY),
-    Option("max-concurrent-uploads", "int", "", note=_NO_REGISTRY),
-    Option("max-download-attempts", "int", "", note=_NO_REGISTRY),
     Option("storage-opt", "list", "", key="storage-opts", note="the snapshotter has no options"),
     Option("exec-opt", "list", "", key="exec-opts", note="cgroups are managed by pierd itself"),
     Option("containerd", "str", "", note="pierd runs containers without containerd"),
@@ -169,12 +180,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("raw-logs", "bool", "", note="logs have no colours"),
     Option("rootless", "bool", "", refused="pierd needs to be root"),
     Option("metrics-addr", "str", "", refused="pierd serves no metrics yet"),
-    Option("http-proxy", "str", "", note=_NO_REGISTRY),
-    Option("https-proxy", "str", "", note=_NO_REGISTRY),
-    Option("no-proxy", "str", "", note=_NO_REGISTRY),
     Option("", "any", "", key="features", note="there are no optional features"),
     Option("", "any", "", key="builder", note="there is no builder yet"),
-    Option("", "any", "", key="proxies", note=_NO_REGISTRY),
     # dockerd's, whose promise Pierhead can't keep
     Option("ipv6", "bool", "", refused=_NO_IPV6),
     Option("fixed-cidr-v6", "str", "", refused=_NO_IPV6),

@@ -44,6 +44,11 @@ def settings_of(configuration: Configuration) -> Settings:
         storage_driver="overlay2",
         insecure_registries=list(value.get("insecure-registries") or []),
         registry_mirrors=list(value.get("registry-mirrors") or []),
+        registry_mirrors_for=dict(value.get("registry-mirrors-for") or {}),
+        # 0 means the default, as in dockerd
+        max_concurrent_downloads=value.get("max-concurrent-downloads") or 3,
+        max_concurrent_uploads=value.get("max-concurrent-uploads") or 5,
+        max_download_attempts=value.get("max-download-attempts") or 5,
         bridge=value["bridge"],
         bip=value.get("bip") or "",
         fixed_cidr=value.get("fixed-cidr") or "",
@@ -60,6 +65,17 @@ def settings_of(configuration: Configuration) -> Settings:
         dns_search=list(value.get("dns-search") or []),
         host_gateway_ips=list(value.get("host-gateway-ips") or []),
     )
+
+
+def proxies_of(configuration: Configuration) -> dict[str, str]:
+    """The proxies that the options name, as environment variables; they win over ours."""
+    named = configuration.values.get("proxies") or {}
+    found = {}
+    for name in ("http-proxy", "https-proxy", "no-proxy"):
+        value = configuration.values.get(name) or named.get(name)
+        if value:
+            found[name.replace("-", "_").upper()] = value
+    return found
 
 
 def reload(configuration: Configuration, settings: Settings) -> list[str]:
@@ -86,6 +102,10 @@ def reload(configuration: Configuration, settings: Settings) -> list[str]:
         "shutdown_timeout_s",
         "insecure_registries",
         "registry_mirrors",
+        "registry_mirrors_for",
+        "max_concurrent_downloads",
+        "max_concurrent_uploads",
+        "max_download_attempts",
     ):
         setattr(settings, field, getattr(fresh, field))
     return changed

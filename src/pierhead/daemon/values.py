@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import urllib.parse
 from typing import Any, Final
 
 from pierhead.daemon.options import Option
@@ -30,6 +31,10 @@ def from_flag(option: Option, text: str, before: Any) -> Any:
             return [*(before or []), text]
         case "map":
             return {**(before or {}), **_pair(text)}
+        case "maplist":
+            earlier: dict[str, list[str]] = before or {}
+            ((name, item),) = _pair(text).items()
+            return {**earlier, name: [*earlier.get(name, ()), item]}
         case "runtimes":
             return {**(before or {}), **_pair(text)}
         case "ulimits":
@@ -56,6 +61,12 @@ def from_json(option: Option, value: Any) -> Any:
         case "map":
             pairs = _typed(value, dict, "an object of strings")
             return {key: _typed(item, str, "an object of strings") for key, item in pairs.items()}
+        case "maplist":
+            words = "an object of lists of strings"
+            return {
+                key: [_typed(item, str, words) for item in _typed(items, list, words)]
+                for key, items in _typed(value, dict, words).items()
+            }
         case "runtimes":
             return _runtimes(value)
         case "ulimits":
@@ -111,6 +122,26 @@ def parse_pool(text: str) -> tuple[str, int]:
 def check_address(text: str) -> None:
     """``--ip`` and gateways. Raises ``ValueError``."""
     ipaddress.ip_address(text)
+
+
+def check_mirror(text: str) -> None:
+    """``--registry-mirror``: the URL of a registry. Raises ``ValueError``."""
+    url = urllib.parse.urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f'invalid mirror: {text!r} is no URL like "https://mirror.example"')
+    if url.query or url.fragment or "@" in url.netloc:
+        raise ValueError(
+            f"invalid mirror: {url.scheme}://{url.hostname}: a user, a query and a fragment are "
+            "not allowed"
+        )
+
+
+def check_registry(text: str) -> None:
+    """``--insecure-registry``: a host with or without port, or a network. ``ValueError``."""
+    if "://" in text or not text or text.startswith("-") or " " in text:
+        raise ValueError(f"insecure registry {text!r} is no host[:port] and no network")
+    if "/" in text:
+        ipaddress.ip_network(text, strict=False)
 
 
 def check_interface(text: str) -> None:

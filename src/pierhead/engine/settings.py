@@ -50,7 +50,12 @@ class Settings:
     storage_driver: str = "overlay2"
     storage_opts: list[str] = field(default_factory=list)
     insecure_registries: list[str] = field(default_factory=list)  # reloadable
-    registry_mirrors: list[str] = field(default_factory=list)  # reloadable
+    registry_mirrors: list[str] = field(default_factory=list)  # of Docker Hub; reloadable
+    registry_mirrors_for: dict[str, list[str]] = field(default_factory=dict)
+    """Registry (``host[:port]``) to the URLs of its mirrors; reloadable."""
+    max_concurrent_downloads: int = 3  # reloadable
+    max_concurrent_uploads: int = 5  # reloadable
+    max_download_attempts: int = 5  # reloadable
 
     # networks
     bridge: str = "pier0"

@@ -291,6 +291,11 @@ class SystemService:
                     "Secure": False,
                     "Official": False,
                 }
+        for registry, mirrors in settings.registry_mirrors_for.items():
+            index = indexes.setdefault(
+                registry, {"Name": registry, "Mirrors": [], "Secure": True, "Official": False}
+            )
+            index["Mirrors"] = [*index["Mirrors"], *mirrors]
         return {
             "InsecureRegistryCIDRs": networks,
             "IndexConfigs": indexes,

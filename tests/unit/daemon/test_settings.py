@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pierhead.daemon.configuration import ConfigurationError, load
-from pierhead.daemon.settings import reload, settings_of
+from pierhead.daemon.settings import proxies_of, reload, settings_of
 
 
 def test_from_flags(tmp_path: Path) -> None:
@@ -30,6 +30,25 @@ def test_from_flags(tmp_path: Path) -> None:
     assert settings.runtimes == {"crun": "crun", "runc": "runc"}
     assert settings.bridge == "br9"
     assert settings.default_bind_address == "0.0.0.0"
+
+
+def test_registries(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text(json.dumps({
+        "registry-mirrors-for": {"ghcr.io": ["http://mirror"]},
+        "max-concurrent-downloads": 0,
+        "proxies": {"https-proxy": "http://p:1"},
+    }))  # fmt: skip
+    configuration = load([f"--config-file={path}", "--max-download-attempts=2", "--no-proxy=x"])
+    settings = settings_of(configuration)
+    assert settings.registry_mirrors_for == {"ghcr.io": ["http://mirror"]}
+    assert (settings.max_concurrent_downloads, settings.max_concurrent_uploads) == (3, 5)
+    assert settings.max_download_attempts == 2
+    assert proxies_of(configuration) == {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "x"}
+    path.write_text('{"registry-mirrors-for": {"ghcr.io": ["nonsense"]}, "proxies": {"x": "y"}}')
+    with pytest.raises(ConfigurationError) as caught:
+        load([f"--config-file={path}", "--max-concurrent-uploads=-1"])
+    assert len(caught.value.faults) == 3
 
 
 def test_reload_changes_what_may_change(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pierhead.daemon import values
+from pierhead.daemon.options import Option
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,27 @@ def test_booleans() -> None:
     assert values.parse_bool("T") and not values.parse_bool("0")
     with pytest.raises(ValueError, match="neither"):
         values.parse_bool("yes")
+
+
+def test_mirrors_and_insecure_registries() -> None:
+    option = Option("registry-mirror-for", "maplist", "", key="registry-mirrors-for")
+    value = values.from_flag(option, "ghcr.io=http://a", None)
+    value = values.from_flag(option, "ghcr.io=http://b", value)
+    assert value == {"ghcr.io": ["http://a", "http://b"]}
+    assert values.from_json(option, {"ghcr.io": ["http://a"]}) == {"ghcr.io": ["http://a"]}
+    for wrong in ({"ghcr.io": "http://a"}, ["x"], {"ghcr.io": [1]}):
+        with pytest.raises(ValueError, match="lists of strings"):
+            values.from_json(option, wrong)
+    for good in ("https://mirror.example", "http://127.0.0.1:5000/", "https://a.example/sub"):
+        values.check_mirror(good)
+    for bad in ("mirror.example", "ftp://x", "https://u:p@x", "https://x?q=1", "https://x#f"):
+        with pytest.raises(ValueError, match="invalid mirror"):
+            values.check_mirror(bad)
+    for good in ("127.0.0.1:5000", "registry.example", "10.0.0.0/8"):
+        values.check_registry(good)
+    for bad in ("http://x", "", "-x", "10.0.0.0/99"):
+        with pytest.raises(ValueError):
+            values.check_registry(bad)
 
 
 def test_labels_and_interfaces() -> None:

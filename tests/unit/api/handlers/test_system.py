@@ -69,12 +69,6 @@ async def test_df_types(tmp_path: Path) -> None:
     assert asked == [{"image", "volume"}, {"container", "image", "volume", "build-cache"}]
 
 
-async def test_login_is_not_pretended(tmp_path: Path) -> None:
-    async with serving(fake_engine(tmp_path), tmp_path) as ask:
-        answer = await ask("POST", "/auth", {"username": "u", "password": "p"})
-        assert answer.status == 501 and "registry" in answer.message
-
-
 def test_negotiation() -> None:
     assert negotiate("application/json-seq, */*", "d") == "application/json-seq"
     assert negotiate("*/*", "d") == "d"
