@@ -84,6 +84,10 @@ class Reference:
             raise InvalidParameter("invalid tag format")
         return Reference(self.domain, self.path, tag)
 
+    def with_digest(self, digest: str) -> Reference:
+        """The same with ``digest``."""
+        return replace(self, digest=digest)
+
     def without_tag(self) -> Reference:
         """Name and digest alone."""
         return replace(self, tag=None)

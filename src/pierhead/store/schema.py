@@ -5,7 +5,13 @@
     containers  id → name, created_ns, record (immutable JSON), status (mutable JSON)
     images      id (digest of the config blob) → what lists need; the config is a blob
     image_refs  normalised reference ("docker.io/library/busybox:latest", or "name@digest")
-                → image id, manifest digest
+                → image id (the variant that the bare name means), manifest digest: the
+                name's target, an index or a manifest (NULL: made here, there is none)
+    manifests   digest of an index or manifest that is held as a blob → media type, size;
+                a manifest's image id; an index's children (JSON list of digests)
+    layer_blobs diff id, digest of a blob that decompresses to it → size, media type. The
+                blob may be gone (pushed, not kept): what registries know it by
+    blob_sources digest, repository ("docker.io/library/busybox") that has it → when seen
     layers      chain id → diff id, parent, unpacked size, blob digest of its tar if kept
     snapshots   key (container id) → chain id it stands on
     blobs       digest → size, media type
@@ -83,5 +89,29 @@ MIGRATIONS: tuple[str, ...] = (
         event BLOB NOT NULL
     );
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
+    """,
+    # 2: manifests, compressed layers, and where they came from
+    """
+    CREATE TABLE manifests (
+        digest TEXT PRIMARY KEY,
+        media_type TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        image_id TEXT,
+        children BLOB
+    ) WITHOUT ROWID;
+    CREATE TABLE layer_blobs (
+        diff_id TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        PRIMARY KEY (diff_id, digest)
+    ) WITHOUT ROWID;
+    CREATE INDEX layer_blobs_by_digest ON layer_blobs(digest);
+    CREATE TABLE blob_sources (
+        digest TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        seen_ns INTEGER NOT NULL,
+        PRIMARY KEY (digest, repository)
+    ) WITHOUT ROWID;
     """,
 )

@@ -23,6 +23,8 @@ class Image:
     """Only known for images made here (commit, build) or loaded with their parents."""
     refs: set[str] = field(default_factory=set)
     """Normalised names: ``docker.io/library/busybox:latest``, ``...@sha256:...``."""
+    also: frozenset[str] = frozenset()
+    """Names that mean another platform's image of the same index: this one stands beside it."""
     last_tagged_ns: int = 0
     chains: tuple[ChainId, ...] = ()
     """Chain ids of all its layers, lowest first."""
