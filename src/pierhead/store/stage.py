@@ -21,7 +21,7 @@ TAR_OFFSET: Final = 4096
 
 def stage(
     *,
-    image_fd: int | None,
+    tar_fd: int | None,
     blob_fd: int | None,
     held_bytes: int = 0,
     blob_bytes: int | None = None,
@@ -31,7 +31,7 @@ def stage(
 ) -> dict[str, Any]:
     """Take in the layer that comes on fd 0, compressed or not, to its end.
 
-    ``image_fd``   the layer's file, empty, readable and writable: gets the plain tar at
+    ``tar_fd``     the layer's file, empty, readable and writable: gets the plain tar at
                    ``TAR_OFFSET`` and, if possible, the index. None: only digests.
     ``blob_fd``    where to keep the bytes as they come, readable and writable; the first
                    ``held_bytes`` are there already and are read from there first. None:
@@ -43,10 +43,10 @@ def stage(
     Returns ``truncated`` (the input ended too early; then only ``blob_bytes`` besides: what
     the blob holds now) or else:
     ``diff_id`` ``tar_bytes``; ``blob_digest`` ``blob_bytes`` ``compression`` (``none``,
-    ``gzip``, ``zstd``, ``bzip2``, ``xz``); and with ``image_fd``: ``entries``, ``size_bytes``
-    (content, as Docker counts), ``needs_lower`` (True: run ``index`` before mounting; False:
-    the file is mountable, and the same whatever stands below), ``index_digest``,
-    ``file_bytes`` (length of the whole file).
+    ``gzip``, ``zstd``, ``bzip2``, ``xz``); and with ``tar_fd``: ``entries``, ``size_bytes``
+    (content, as Docker counts), ``needs_lower`` (it depends on the layers below: not to be
+    shared with another parent), ``indexed`` (the file is mountable; False: run ``index``
+    first), and if it is ``index_digest`` and ``file_bytes`` (length of the whole file).
 
     Raises ``InvalidParameter`` for whatever is wrong with the bytes, ``OSError`` ENOSPC.
     """
@@ -55,19 +55,18 @@ def stage(
 
 def index(
     *,
-    image_fd: int,
+    tar_fd: int,
     tar_bytes: int,
     diff_id: str,
     lower_fds: list[int],
     limit_bytes: int | None = None,
     entries_limit: int = ENTRIES_LIMIT,
 ) -> dict[str, Any]:
-    """Write the index of the layer file ``image_fd`` anew, on the layers below.
+    """Write the index of the layer file ``tar_fd`` anew, on the layers below.
 
     ``lower_fds``: their root directories, topmost first (mounted EROFS layers, unpacked
     ones, or just one of a merged view); empty for the lowest layer. Returns ``entries``,
-    ``size_bytes``, ``needs_lower`` (the index depends on what stands below: not to be
-    shared with another parent), ``index_digest``, ``file_bytes``. Errors as ``stage``.
+    ``size_bytes``, ``needs_lower``, ``index_digest``, ``file_bytes``. Errors as ``stage``.
     """
     raise NotImplementedError
 
