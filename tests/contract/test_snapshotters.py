@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gzip
 import hashlib
 import os
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import AsyncIterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +21,18 @@ from contract import tars
 from pierhead.errors import Conflict, InvalidParameter, NotFound, Unavailable
 from pierhead.oci import tar
 from pierhead.oci.digest import ChainId, DiffId, chain_ids, sha256
+from pierhead.store.blobs import BlobStore
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
-from pierhead.store.snapshots import Change, ChangeKind, Layer, LayerSource, Snapshotter
+from pierhead.store.snapshots import (
+    Change,
+    ChangeKind,
+    Incoming,
+    Layer,
+    LayerSource,
+    Snapshotter,
+    Truncated,
+)
 from support.trees import describe
 
 pytestmark = pytest.mark.root
@@ -773,3 +785,208 @@ async def test_half_made_things_go_at_the_next_start(
     assert len(set(leftovers(paths))) == len(before) - 2
     assert os.listdir(root / "containers") == []
     assert os.listdir(root / "trash") == []
+
+
+# Layers in two steps
+
+
+class Feed:
+    """A pipe that a thread fills, and a blob store to keep what comes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.fd, self._in = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._fill, args=(data,))
+        self._thread.start()
+
+    def _fill(self, data: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError), open(self._in, "wb") as file:
+            file.write(data)
+
+    def close(self) -> None:
+        os.close(self.fd)
+        self._thread.join()
+
+
+@contextmanager
+def fed(data: bytes):
+    feed = Feed(data)
+    try:
+        yield feed.fd
+    finally:
+        feed.close()
+
+
+@pytest.fixture
+def blobs(paths: Paths) -> BlobStore:
+    return BlobStore(paths)
+
+
+LAYER = tars.archive(
+    tars.directory("etc"),
+    tars.member("etc/big", data=os.urandom(400_000)),
+    tars.member("etc/.wh.passwd"),
+)
+
+
+@pytest.mark.parametrize("tool", ["gzip", "zstd", None])
+@pytest.mark.parametrize("keep_first", [True, False])
+async def test_a_staged_layer_keeps_its_blob(
+    snapshots: Snapshotter,
+    blobs: BlobStore,
+    base: Layer,
+    tmp_path: Path,
+    tool: str | None,
+    keep_first: bool,
+) -> None:
+    blob = compress(LAYER, tool)
+    partial = blobs.partial(sha256(blob))
+    with fed(blob) as fd:
+        staged = await snapshots.stage(Incoming(fd, sha256(LAYER), partial, len(blob)))
+    assert staged.blob_digest == sha256(blob)
+    assert staged.blob_bytes == len(blob)
+    assert staged.compression == (tool or "none")
+    assert staged.diff_id in (None, sha256(LAYER))
+    if keep_first:
+        blobs.keep(partial)
+    layer = await staged.commit(base.chain_id)
+    if not keep_first:
+        blobs.keep(partial)
+    await staged.discard()
+    assert layer.diff_id == sha256(LAYER)
+    assert blobs.read(sha256(blob)) == blob
+    assert await tar_of(snapshots, layer.chain_id) == LAYER
+    with mounted(snapshots, layer.chain_id, tmp_path) as view:
+        assert os.listdir(view / "etc") == ["big"]
+
+
+def compress(data: bytes, tool: str | None) -> bytes:
+    if tool is None:
+        return data
+    return subprocess.run([tool, "-c"], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("tool", ["gzip", None])
+async def test_a_staged_layer_without_a_partial(
+    snapshots: Snapshotter, base: Layer, paths: Paths, tool: str | None
+) -> None:
+    blob = compress(LAYER, tool)
+    with fed(blob) as fd:
+        staged = await snapshots.stage(Incoming(fd))
+    assert staged.blob_digest == sha256(blob)
+    layer = await staged.commit(base.chain_id)
+    assert layer.diff_id == sha256(LAYER)
+    assert await tar_of(snapshots, layer.chain_id) == LAYER
+    assert os.listdir(paths.ingest) == []
+    # and once more, on nothing and on itself
+    for parent in (None, layer.chain_id, base.chain_id):
+        with fed(blob) as fd:
+            staged = await snapshots.stage(Incoming(fd, sha256(LAYER)))
+        again = await staged.commit(parent)
+        assert (again == layer) == (parent == base.chain_id)
+        assert await tar_of(snapshots, again.chain_id) == LAYER
+    await snapshots.close()
+    assert len(leftovers(paths)) == 4
+
+
+async def test_a_broken_blob_goes_on_where_it_broke(
+    snapshots: Snapshotter, blobs: BlobStore, paths: Paths
+) -> None:
+    blob = compress(LAYER, "gzip")
+    partial = blobs.partial(sha256(blob))
+    position = 0
+    for end in (1000, 1000, 200_000, len(blob) - 1):
+        with fed(blob[position:end]) as fd, pytest.raises(Truncated):
+            await snapshots.stage(Incoming(fd, None, partial, len(blob)))
+        position = partial.held_bytes
+        assert position == end
+    with fed(blob[position:]) as fd:
+        staged = await snapshots.stage(Incoming(fd, None, partial, len(blob)))
+    layer = await staged.commit(None)
+    assert layer.diff_id == sha256(LAYER)
+    await snapshots.close()
+    assert len(leftovers(paths)) == 1
+    # all of it held: nothing more to come
+    with fed(b"") as fd:
+        staged = await snapshots.stage(Incoming(fd, None, partial, len(blob)))
+    assert staged.blob_digest == sha256(blob)
+    await staged.discard()
+    assert partial.held_bytes == len(blob)
+
+
+@pytest.mark.parametrize("fault", ["other bytes", "too long", "held garbage", "no tar"])
+async def test_a_lying_blob_leaves_nothing(
+    snapshots: Snapshotter, blobs: BlobStore, paths: Paths, fault: str
+) -> None:
+    blob = compress(LAYER if fault != "no tar" else b"no tar" * 1000, "gzip")
+    partial = blobs.partial(sha256(blob))
+    sent, length = blob, len(blob)
+    if fault == "other bytes":
+        sent = compress(LAYER[:-512] + b"x" * 512, "gzip")
+        length = len(sent)
+    elif fault == "too long":
+        sent = blob + b"more"
+    elif fault == "held garbage":
+        partial.path.write_bytes(b"g" * 1000)
+        sent = blob[1000:]
+    with fed(sent) as fd, pytest.raises(InvalidParameter):
+        staged = await snapshots.stage(Incoming(fd, None, partial, length))
+        await staged.commit(None)
+    assert partial.held_bytes == 0
+    assert snapshots.layers() == []
+    await snapshots.close()
+    assert leftovers(paths) == []
+    assert os.listdir(paths.ingest) == []
+
+
+async def test_a_cancelled_stage_keeps_what_came(
+    snapshots: Snapshotter, blobs: BlobStore, paths: Paths
+) -> None:
+    blob = compress(LAYER, "gzip")
+    partial = blobs.partial(sha256(blob))
+    read_fd, write_fd = os.pipe()
+    task = asyncio.ensure_future(snapshots.stage(Incoming(read_fd, None, partial, len(blob))))
+    half = len(blob) // 2
+    await asyncio.to_thread(os.write, write_fd, blob[:half])
+    while partial.held_bytes < half:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    os.close(read_fd)
+    os.close(write_fd)
+    assert partial.held_bytes == half
+    await snapshots.close()
+    assert leftovers(paths) == []
+
+
+async def test_layers_are_staged_side_by_side(snapshots: Snapshotter) -> None:
+    datas = [tars.archive(tars.member(f"f{i}", data=os.urandom(100_000))) for i in range(4)]
+    feeds = [Feed(compress(data, "gzip")) for data in datas]
+    stages = [
+        snapshots.stage(Incoming(feed.fd, sha256(d))) for feed, d in zip(feeds, datas, strict=True)
+    ]
+    staged = await asyncio.gather(*stages)
+    parent: ChainId | None = None
+    for one in staged:
+        parent = (await one.commit(parent)).chain_id
+    assert parent == chain_ids([sha256(data) for data in datas])[-1]
+    for feed in feeds:
+        feed.close()
+
+
+async def test_discarded_or_of_another_diff_id(
+    snapshots: Snapshotter, blobs: BlobStore, paths: Paths
+) -> None:
+    blob = compress(LAYER, "gzip")
+    partial = blobs.partial(sha256(blob))
+    with fed(blob) as fd:
+        staged = await snapshots.stage(Incoming(fd, None, partial))
+    await staged.discard()
+    await staged.discard()
+    assert partial.held_bytes == len(blob)
+    wrong = DiffId("sha256:" + "0" * 64)
+    with fed(b"") as fd, pytest.raises(InvalidParameter, match="invalid diffID for layer"):
+        staged = await snapshots.stage(Incoming(fd, wrong, partial))
+        await staged.commit(None)
+    await snapshots.close()
+    assert leftovers(paths) == []

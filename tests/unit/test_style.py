@@ -18,7 +18,10 @@ ELSEWHERE: dict[str, str] = {
     "api/context.py": "a record of the services; every API test builds one",
     "daemon/app.py": "the wiring: every end-to-end test starts it",
     "engine/networks/bridges.py": "tests/e2e/test_network.py, against the real kernel",
+    "store/receive.py": "tests/contract, where layers are staged",
+    "store/snapshots/incoming.py": "tests/contract, where layers are staged",
     "store/snapshots/overlay.py": "tests/contract, the suite of every snapshotter",
+    "store/snapshots/stacked.py": "tests/contract, the suite of every snapshotter",
 }
 # About a whole room and not one module.
 OF_A_ROOM = frozenset({"cli/test_startup.py"})

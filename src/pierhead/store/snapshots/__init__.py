@@ -165,6 +165,13 @@ class Snapshotter(Protocol):
         """
         ...
 
+    async def adopt(self, diff_id: DiffId, parent: ChainId | None) -> Layer | None:
+        """Make the layer without any bytes: it is there, or its tar is, on another parent.
+
+        ``None`` where that can't be done: then ``stage`` it.
+        """
+        ...
+
     def layer(self, chain_id: ChainId) -> Layer | None:
         """The layer's record, ``None`` if there is none. In memory: microseconds."""
         ...
@@ -175,6 +182,13 @@ class Snapshotter(Protocol):
 
     async def layer_tar(self, chain_id: ChainId, out_fd: int) -> int:
         """Write the layer's exact uncompressed tar to ``out_fd``; return its length in bytes."""
+        ...
+
+    def layer_tar_range(self, chain_id: ChainId) -> tuple[Path, int, int] | None:
+        """(file, offset, length) of the layer's exact uncompressed tar, where it lies so on disk.
+
+        The file stays readable through a descriptor whatever happens to the layer.
+        """
         ...
 
     async def prepare(self, key: str, chain_id: ChainId | None) -> None:
