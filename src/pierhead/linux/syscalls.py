@@ -40,6 +40,8 @@ CLONE_NEWIPC: Final = 0x08000000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
+_CLONE_PARENT: Final = 0x00008000
+_SIGCHLD: Final = 17
 
 # the mount API of Linux 5.2
 FSOPEN_CLOEXEC: Final = 1
@@ -73,6 +75,7 @@ _SYS_FSCONFIG: Final = 431
 _SYS_FSMOUNT: Final = 432
 _SYS_OPENAT2: Final = 437
 _SYS_MOUNT_SETATTR: Final = 442
+_SYS_CLONE: Final = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, 220)
 _SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}.get(os.uname().machine, 41)
 
 PR_SET_PDEATHSIG: Final = 1
@@ -98,7 +101,9 @@ _prctl = _libc.prctl
 _prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
-
+# keeps the interpreter's lock: what forks must hold it on both sides
+_locked_syscall = ctypes.PyDLL(None, use_errno=True).syscall
+_locked_syscall.restype = ctypes.c_long
 
 _capset = _libc.capset
 _capget = _libc.capget
@@ -171,6 +176,31 @@ def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     if result < 0:
         raise _fail()
     return result
+
+
+def fork_sibling() -> int:
+    """fork(2), but the child's parent is ours (clone(2), CLONE_PARENT). 0 in the child.
+
+    Only for a process of one thread: glibc's own fork handlers do not run (they are about
+    other threads' locks), the interpreter's do.
+    """
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid = int(
+        _locked_syscall(
+            ctypes.c_long(_SYS_CLONE),
+            ctypes.c_ulong(_CLONE_PARENT | _SIGCHLD),
+            *[ctypes.c_long(0)] * 4,
+        )
+    )
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+        return 0
+    number = ctypes.get_errno()
+    python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(number, os.strerror(number))
+    return pid
 
 
 def pivot_root(new_root: Path, put_old: Path) -> None:

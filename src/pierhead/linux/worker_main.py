@@ -1,7 +1,8 @@
 """The other side of ``linux/worker.py``: run as a script, ``python -IS worker_main.py REQ RES``.
 
 Reads the request from the memfd REQ, confines itself, runs the function, writes the
-result to the memfd RES. Exit status 0 with a result, 1 with an error.
+result to the memfd RES. Exit status 0 with a result, 1 with an error. A child of
+``worker_template`` calls ``run`` instead.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ def _confine(jail: str) -> None:
     sc.keep_capabilities(sc.UNPACK_CAPABILITIES)
 
 
-def _work(request: dict[str, Any]) -> Any:
-    sys.path[:0] = [path for path in request["path"] if path not in sys.path]
+def die_with_parent() -> None:
+    """SIGKILL when the thread ends that started us, or its whole process."""
     from pierhead.linux import syscalls as sc
 
     sc.prctl(sc.PR_SET_PDEATHSIG, 9)
+
+
+def _work(request: dict[str, Any]) -> Any:
+    sys.path[:0] = [path for path in request["path"] if path not in sys.path]
+    die_with_parent()
     if os.getppid() != request["parent"]:
         os._exit(1)
     import importlib
@@ -48,9 +54,13 @@ def _work(request: dict[str, Any]) -> Any:
 
 
 def main() -> int:
-    request_fd, result_fd = int(sys.argv[1]), int(sys.argv[2])
     # the script's own directory shadows nothing it should
     del sys.path[0]
+    return run(int(sys.argv[1]), int(sys.argv[2]))
+
+
+def run(request_fd: int, result_fd: int) -> int:
+    """Do what the request says; the exit status. Closes both descriptors."""
     with os.fdopen(request_fd, "rb") as file:
         request = json.load(file)
     reply: dict[str, Any]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pierhead.errors import Internal, InvalidParameter
@@ -29,7 +31,11 @@ async def test_anything_else_is_internal() -> None:
 
 
 async def test_a_killed_worker_says_so() -> None:
-    running = await worker.start("linux.mounts:mountinfo", {})
-    running.kill()
-    with pytest.raises(Internal, match="SIGKILL"):
-        await running.result()
+    running = await worker.start("store.tarcopy:expand", {}, pipe_stdin=True, site_packages=True)
+    assert running.stdin_fd is not None
+    try:
+        running.kill()
+        with pytest.raises(Internal, match="SIGKILL"):
+            await running.result()
+    finally:
+        os.close(running.stdin_fd)
