@@ -96,6 +96,18 @@ class ImageIndex:
         if image.parent is not None:
             self._children.setdefault(image.parent, set()).add(image.id)
 
+    def _forget(self, image: Image) -> None:
+        del self.images[image.id]
+        if image.parent is not None:
+            siblings = self._children.get(image.parent, set())
+            siblings.discard(image.id)
+            if not siblings:
+                self._children.pop(image.parent, None)
+        for chain_id in image.chains:
+            self._uses[chain_id] -= 1
+            if not self._uses[chain_id]:
+                del self._uses[chain_id]
+
     # Finding
 
     def find(self, text: str) -> Image | None:
@@ -259,6 +271,7 @@ class ImageIndex:
         refs = list(refs)
         image_id = ImageId(self._blobs.put(config_blob))
         image = self.images.get(image_id)
+        known = image is not None
         before = set(self.content.manifests)
         try:
             with self._db.transaction():
@@ -287,14 +300,46 @@ class ImageIndex:
                     image.parent = parent
                     self._children.setdefault(parent, set()).add(image_id)
                 for ref in refs:
-                    self.tag(image, ref, target.digest if target is not None else None)
-                    if target is not None and ref.digest is None:
-                        self.tag(image, ref.without_tag().with_digest(target.digest), target.digest)
+                    self._tag_with_digest(image, ref, target)
         except BaseException:
             self.content.withdraw(before)
+            if not known and image is not None and image_id in self.images:
+                self._forget(image)
             raise
         self._join(image)
         return image
+
+    def pushed(
+        self,
+        image: Image,
+        ref: Reference,
+        *,
+        target: Descriptor,
+        manifests: Iterable[RawManifest] = (),
+        blobs: Mapping[DiffId, Descriptor] | None = None,
+        repository: str | None = None,
+    ) -> None:
+        """A registry has ``image`` now as ``target``: names and blobs as in ``add``."""
+        before = set(self.content.manifests)
+        try:
+            with self._db.transaction():
+                for raw in manifests:
+                    self.content.put(raw)
+                for diff_id, blob in (blobs or {}).items():
+                    self.content.add_layer_blob(diff_id, blob)
+                    if repository is not None:
+                        self.content.add_source(blob.digest, repository)
+                name = str(ref.with_default_tag())
+                if self.refs.get(name) == image.id or name in image.also:
+                    self._tag_with_digest(image, ref.with_default_tag(), target)
+        except BaseException:
+            self.content.withdraw(before)
+            raise
+
+    def _tag_with_digest(self, image: Image, ref: Reference, target: Descriptor | None) -> None:
+        self.tag(image, ref, target.digest if target is not None else None)
+        if target is not None and ref.digest is None:
+            self.tag(image, ref.without_tag().with_digest(target.digest), target.digest)
 
     def _join(self, image: Image) -> None:
         """Stand beside the other variants of indexes that name this one as well."""
@@ -400,19 +445,13 @@ class ImageIndex:
         targets = {name: self.targets.get(name) for name in moved}
         for name in list(image.refs):
             self._unpoint(name)
-        del self.images[image.id]
         image.also = frozenset()
+        self._forget(image)
         for name, other in moved.items():
             self._point(name, other, targets[name])
         for child in self.children(image.id):
             child.parent = None
         self._children.pop(image.id, None)
-        if image.parent is not None:
-            self._children.get(image.parent, set()).discard(image.id)
-        for chain_id in image.chains:
-            self._uses[chain_id] -= 1
-            if not self._uses[chain_id]:
-                del self._uses[chain_id]
         if image.id not in self.content.held_blobs:
             self._blobs.delete(image.id)
         self.on_garbage()
