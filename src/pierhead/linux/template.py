@@ -38,6 +38,7 @@ class Template:
         """Start it. Raises ``OSError``. Needs a running loop."""
         self._loop = asyncio.get_running_loop()
         self._jobs: dict[int, asyncio.Future[process.Child]] = {}
+        self._silent: dict[int, process.Child] = {}
         self._last_job = 0
         self._idle: asyncio.TimerHandle | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -101,26 +102,15 @@ class Template:
             if not data:
                 self.end()
                 return
-            job, pid = map(int, data.split())
+            job, pid, by_child = map(int, data.split())
             # twice for each job, by the child and by the template: the first one counts
+            child = None
             if (answer := self._jobs.pop(job, None)) is not None:
-                self._settle(answer, pid)
-
-    def _settle(self, answer: asyncio.Future[process.Child], pid: int) -> None:
-        if not pid:
-            if not answer.done():
-                answer.set_exception(Unavailable())
-            return
-        try:
-            child = process.Child(pid)
-        except OSError as error:
-            if not answer.done():
-                answer.set_exception(error)
-            return
-        if answer.done():
-            child.kill()
-        else:
-            answer.set_result(child)
+                child = _settle(answer, pid)
+            if by_child:
+                self._silent.pop(job, None)
+            elif child is not None:
+                self._silent[job] = child
 
     def _wait_for_idleness(self) -> None:
         if self._idle is not None:
@@ -129,7 +119,9 @@ class Template:
 
     def _idled(self) -> None:
         self._idle = None
-        if self._jobs:  # an import can take long on a busy machine
+        # An import can take long on a busy machine; and a child that couldn't tell us that it
+        # begins would not.
+        if self._jobs or any(child.returncode is None for child in self._silent.values()):
             self._wait_for_idleness()
         else:
             self.end()
@@ -154,6 +146,25 @@ class Template:
         for answer in jobs.values():
             if not answer.done():
                 answer.set_exception(Unavailable())
+
+
+def _settle(answer: asyncio.Future[process.Child], pid: int) -> process.Child | None:
+    """Give the caller its child; kill the child of one that waits no more."""
+    if not pid:
+        if not answer.done():
+            answer.set_exception(Unavailable())
+        return None
+    try:
+        child = process.Child(pid)
+    except OSError as error:
+        if not answer.done():
+            answer.set_exception(error)
+        return None
+    if answer.done():
+        child.kill()
+    else:
+        answer.set_result(child)
+    return child
 
 
 _templates: dict[asyncio.AbstractEventLoop, Template] = {}

@@ -7,9 +7,9 @@ CONTROL is a SOCK_SEQPACKET socket. A datagram asks for one job: JSON ``{"job", 
 "path", "targets"}``; with it come descriptors: the request and the result memfd of
 ``worker_main`` and one for each number in ``targets``, where the child shall find it. The
 child is pierd's child, not ours (CLONE_PARENT): pierd waits for it, and it ends with pierd
-only. Both the child (before it begins) and this process tell its pid, ``"JOB PID"``, so that
-pierd learns it whichever of them dies; a job whose pid nobody told has not begun. ``"JOB 0"``:
-there is no child. The process ends with the socket's other end.
+only. Both the child (before it begins) and this process tell its pid, ``"JOB PID 1"`` and
+``"JOB PID 0"``, so that pierd learns it whichever of them dies; a job whose pid nobody told has
+not begun. ``"JOB 0 0"``: there is no child. The process ends with the socket's other end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def serve(control: socket.socket) -> None:
             order: dict[str, Any] = json.loads(data)
             job = order["job"]
             if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
-                _send(control, f"{job} 0")
+                _send(control, f"{job} 0 0")
                 continue
             if _prepare(order["module"], order["path"]):
                 gc.collect()
@@ -48,11 +48,11 @@ def serve(control: socket.socket) -> None:
             try:
                 pid = sc.fork_sibling()
             except OSError:
-                _send(control, f"{job} 0")
+                _send(control, f"{job} 0 0")
                 continue
             if pid == 0:
                 _become(control, job, fds, order["targets"])
-            _send(control, f"{job} {pid}")
+            _send(control, f"{job} {pid} 0")
         finally:
             for fd in fds:
                 os.close(fd)
@@ -91,7 +91,7 @@ def _become(control: socket.socket, job: int, fds: list[int], targets: list[int]
         gc.enable()
         worker_main.die_with_parent()
         request_fd, result_fd, control_fd = place(fds, targets, control.fileno())
-        os.write(control_fd, f"{job} {os.getpid()}".encode())
+        os.write(control_fd, f"{job} {os.getpid()} 1".encode())
         os.close(control_fd)
         code = worker_main.run(request_fd, result_fd)
     finally:
