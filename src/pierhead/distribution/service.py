@@ -7,7 +7,7 @@ Owns which pulls and pushes are under way and how many at once; the bytes are mo
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pierhead.engine.events import EventBus
 from pierhead.engine.images.service import ImageService
@@ -16,6 +16,9 @@ from pierhead.errors import NotImplementedYet
 from pierhead.oci.digest import Digest
 from pierhead.store.blobs import BlobStore
 from pierhead.store.snapshots import Snapshotter
+
+if TYPE_CHECKING:
+    from pierhead.distribution.push import Pusher
 
 Message = dict[str, Any]
 """One line of Docker's JSON stream (``status``, ``id``, ``progressDetail``, ``aux``...)."""
@@ -38,6 +41,7 @@ class DistributionService:
         self._snapshots = snapshots
         self._events = events
         self._settings = settings
+        self._pusher: Pusher | None = None
 
     def pull(
         self,
@@ -64,10 +68,19 @@ class DistributionService:
         *,
         platform: str | None = None,
         auth: str | None = None,
-        all_tags: bool = False,
     ) -> AsyncIterator[Message]:
-        """``POST /images/{name}/push``; as ``pull``."""
-        raise NotImplementedYet("push comes with the registry client")
+        """``POST /images/{name}/push``; as ``pull``. ``name`` alone means all of its tags."""
+        if self._pusher is None:
+            from pierhead.distribution.push import Pusher
+
+            self._pusher = Pusher(
+                images=self._images,
+                blobs=self._blobs,
+                snapshots=self._snapshots,
+                events=self._events,
+                settings=self._settings,
+            )
+        return self._pusher.push(name, tag, platform=platform, auth=auth)
 
     async def inspect(self, name: str, *, auth: str | None = None) -> dict[str, Any]:
         """``GET /distribution/{name}/json``: ``Descriptor`` and ``Platforms``."""

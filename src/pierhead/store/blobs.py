@@ -132,6 +132,13 @@ class BlobStore:
         """Where to collect the blob ``digest`` over several attempts."""
         return Partial(digest, self._ingest / f"{hex_of(digest)}.partial")
 
+    def scratch(self) -> int:
+        """A descriptor of an empty nameless file on the blobs' disk, gone when it is closed."""
+        path = self._ingest / secrets.token_hex(8)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        path.unlink()  # not O_TMPFILE: not every file system has it
+        return fd
+
     def keep(self, partial: Partial) -> None:
         """Make a blob of ``partial``; whoever wrote it has checked its digest."""
         os.chmod(partial.path, 0o444)
@@ -142,6 +149,18 @@ class BlobStore:
         """Remove a blob; no error if it isn't there."""
         with contextlib.suppress(FileNotFoundError):
             self.path(digest).unlink()
+
+    def discard(self, digest: str) -> Path | None:
+        """Take a blob's name away at once; the file that is left is the caller's to unlink.
+
+        ``None`` if it isn't there. What isn't unlinked goes with the next ``recover``.
+        """
+        trash = self._ingest / f"{hex_of(digest)}.{secrets.token_hex(4)}.trash"
+        try:
+            os.rename(self.path(digest), trash)
+        except FileNotFoundError:
+            return None
+        return trash
 
     def digests(self) -> list[Digest]:
         """All blobs, in no order."""

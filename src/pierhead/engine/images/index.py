@@ -15,7 +15,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from pierhead.engine.images.clock import parse_rfc3339
@@ -236,6 +236,10 @@ class ImageIndex:
         return next((image for image in images if _matches(image, self.host)), None)
 
     # Changing
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All changes inside are kept together or not at all. Never await inside."""
+        return self._db.transaction()
 
     def add(
         self,

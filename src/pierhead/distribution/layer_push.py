@@ -1,0 +1,331 @@
+"""One layer's way to a registry: it is there, or can be mounted, or is sent.
+
+Looked for first under every digest that it is known by: a blob that the repository has
+is never sent again, and one that another repository of the same registry was seen to have
+is linked there. What has to be sent is the kept compressed blob, as it came; a layer
+without one is compressed on all processors (``store.compress``) into a nameless file, and
+the result's digest looked for as well. Only one push at a time sends a blob to a
+repository.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pierhead import tasks
+from pierhead.distribution.parcels import Piece, mountable
+from pierhead.distribution.progress import Reporter
+from pierhead.engine.images.content import Content
+from pierhead.engine.images.feed import make_pipe, out_of_pipe
+from pierhead.errors import Internal, NotFound, PierError
+from pierhead.linux import worker
+from pierhead.oci import manifest as oci
+from pierhead.oci.digest import Digest
+from pierhead.oci.manifest import Descriptor
+from pierhead.store.blobs import BlobStore
+from pierhead.store.snapshots import Snapshotter
+
+if TYPE_CHECKING:
+    from pierhead.distribution.registry import Registry
+
+log = logging.getLogger(__name__)
+
+MOUNTS_LIMIT: Final = 3
+"""How many repositories are asked for a blob before it is sent."""
+DIGESTS_LIMIT: Final = 3
+COMPRESSIONS: Final = 2
+"""Side by side; each uses all processors."""
+_STEP: Final = 1 << 20
+
+
+class LayerPusher:
+    """Sends layers; shared by all pushes of the daemon."""
+
+    def __init__(
+        self, *, blobs: BlobStore, snapshots: Snapshotter, content: Content, uploads: int
+    ) -> None:
+        self._blobs = blobs
+        self._snapshots = snapshots
+        self._content = content
+        self._uploads = asyncio.Semaphore(uploads)
+        self._compressions = asyncio.Semaphore(COMPRESSIONS)
+        self._busy: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def push(
+        self, registry: Registry, repository: str, piece: Piece, reporter: Reporter
+    ) -> Descriptor:
+        """Have the repository hold ``piece``; return what to call it in a manifest.
+
+        ``repository`` is a whole name. Raises what the registry answers.
+        """
+        if piece.is_foreign and piece.wanted is not None:
+            reporter.mark(piece.id, "Skipped foreign layer")
+            return piece.wanted
+        if self._uploads.locked():
+            reporter.mark(piece.id, "Waiting")
+        async with self._alone(f"{repository} {piece.key}"), self._uploads:
+            attempt = _Attempt(self, registry, repository, piece, reporter)
+            return await attempt.run()
+
+    @asynccontextmanager
+    async def _alone(self, key: str) -> AsyncIterator[None]:
+        lock, waiting = self._busy.get(key, (None, 0))
+        lock = lock or asyncio.Lock()
+        self._busy[key] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._busy.pop(key)
+            if waiting > 1:
+                self._busy[key] = (lock, waiting - 1)
+
+    async def compress(self, piece: Piece, out_fd: int) -> Descriptor:
+        """Write the layer's gzip form to ``out_fd``; record what it is known by."""
+        assert piece.chain_id is not None
+        layer = self._snapshots.layer(piece.chain_id)
+        if layer is None:
+            raise missing(piece)
+        async with self._compressions:
+            place = self._snapshots.layer_tar_range(piece.chain_id)
+            if place is None:
+                result = await self._compress_stream(piece, out_fd)
+            else:
+                result = await self._compress_file(*place, out_fd)
+        if result["diff_id"] != piece.diff_id:
+            raise Internal(f"layer {piece.id} can't be pushed: its files are damaged")
+        made = Descriptor(
+            media_type=oci.DOCKER_LAYER,
+            digest=Digest(result["digest"]),
+            size=result["size_bytes"],
+        )
+        self._content.add_layer_blob(layer.diff_id, made)
+        return made
+
+    async def _compress_file(
+        self, path: Path, offset: int, length: int, out_fd: int
+    ) -> dict[str, Any]:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return await _worker({"offset": offset, "length": length}, fd, out_fd)
+        finally:
+            os.close(fd)
+
+    async def _compress_stream(self, piece: Piece, out_fd: int) -> dict[str, Any]:
+        assert piece.chain_id is not None
+        read_fd, write_fd = make_pipe()
+        feeder = tasks.spawn(
+            _feed(self._snapshots.layer_tar(piece.chain_id, write_fd), write_fd),
+            name="feed a compression",
+        )
+        try:
+            result = await _worker({}, read_fd, out_fd)
+            if (error := await feeder) is not None:
+                raise error
+            return result
+        finally:
+            os.close(read_fd)
+            if not feeder.done():
+                feeder.cancel()
+                await asyncio.wait([feeder])
+
+    # What an attempt needs
+
+    @property
+    def blobs(self) -> BlobStore:
+        return self._blobs
+
+    @property
+    def content(self) -> Content:
+        return self._content
+
+    def plain(self, piece: Piece) -> Callable[[int], AsyncIterator[bytes]]:
+        """Opens the layer's plain tar at an offset."""
+        assert piece.chain_id is not None
+        chain_id = piece.chain_id
+        place = self._snapshots.layer_tar_range(chain_id)
+
+        async def stream(offset: int) -> AsyncIterator[bytes]:
+            skip = offset
+            async for chunk in out_of_pipe(lambda fd: self._snapshots.layer_tar(chain_id, fd)):
+                if skip < len(chunk):
+                    yield chunk[skip:]
+                skip = max(0, skip - len(chunk))
+
+        if place is None:
+            return stream
+        path, start, length = place
+        return file_source(path, start, length)
+
+    def has_layer(self, piece: Piece) -> bool:
+        return piece.chain_id is not None and self._snapshots.layer(piece.chain_id) is not None
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One layer to one repository."""
+
+    shared: LayerPusher
+    registry: Registry
+    repository: str
+    piece: Piece
+    reporter: Reporter
+
+    @property
+    def _path(self) -> str:
+        return self.repository.partition("/")[2]
+
+    def _say(self, status: str) -> None:
+        self.reporter.mark(self.piece.id, status)
+
+    async def run(self) -> Descriptor:
+        known = self._known()
+        asked: set[str] = set()
+        for blob in known[:DIGESTS_LIMIT]:
+            asked.add(blob.digest)
+            if (found := await self._exists(blob)) is not None:
+                return found
+        for blob in known[:DIGESTS_LIMIT]:
+            if await self._mounted(blob):
+                return blob
+        for blob in known:
+            if self.shared.blobs.exists(blob.digest):
+                path = self.shared.blobs.path(blob.digest)
+                return await self._send(blob, file_source(path, 0, blob.size))
+        if not self.shared.has_layer(self.piece):
+            raise missing(self.piece)
+        wanted = self.piece.wanted
+        if wanted is not None and str(wanted.digest) == self.piece.diff_id:
+            return await self._send(wanted, self.shared.plain(self.piece))
+        return await self._compressed(asked)
+
+    def _known(self) -> list[Descriptor]:
+        """The digests that will do, the best first."""
+        if self.piece.wanted is not None:
+            return [self.piece.wanted]
+        assert self.piece.diff_id is not None
+        content = self.shared.content
+        domain = self.repository.partition("/")[0]
+        blobs = content.layer_blobs(self.piece.diff_id)
+
+        def rank(digest: str) -> int:
+            sources = content.sources(digest)
+            if self.repository in sources:
+                return 0
+            return 1 if any(source.startswith(f"{domain}/") for source in sources) else 2
+
+        ranked = sorted(blobs, key=lambda blob: rank(blob.digest))
+        return [
+            Descriptor(media_type=blob.media_type, digest=blob.digest, size=blob.size_bytes)
+            for blob in ranked
+        ]
+
+    async def _exists(self, blob: Descriptor) -> Descriptor | None:
+        size = await self.registry.blob_exists(self._path, blob.digest)
+        if size is None:
+            self.shared.content.drop_source(blob.digest, self.repository)
+            return None
+        self._say("Layer already exists")
+        self._seen(blob)
+        return blob
+
+    async def _mounted(self, blob: Descriptor) -> bool:
+        content = self.shared.content
+        for source in mountable(content.sources(blob.digest), self.repository, MOUNTS_LIMIT):
+            try:
+                done = await self.registry.mount(self._path, blob.digest, source)
+            except PierError as error:
+                # Nothing is lost: it is sent then, and that says what is wrong, if anything is.
+                log.debug("not mounted", extra={"blob": blob.digest, "error": error.message})
+                done = False
+            if done:
+                self._say(f"Mounted from {source}")
+                self._seen(blob)
+                return True
+            domain = self.repository.partition("/")[0]
+            content.drop_source(blob.digest, f"{domain}/{source}")
+        return False
+
+    async def _compressed(self, asked: set[str]) -> Descriptor:
+        spool = self.shared.blobs.scratch()
+        try:
+            made = await self.shared.compress(self.piece, spool)
+            if made.digest not in asked:
+                if (found := await self._exists(made)) is not None:
+                    return found
+                if await self._mounted(made):
+                    return made
+            return await self._send(made, file_source(Path(f"/proc/self/fd/{spool}"), 0, made.size))
+        finally:
+            os.close(spool)
+
+    async def _send(
+        self, blob: Descriptor, source: Callable[[int], AsyncIterator[bytes]]
+    ) -> Descriptor:
+        def wait(seconds: int) -> None:
+            self._say(f"Retrying in {seconds} second{'' if seconds == 1 else 's'}")
+
+        await self.registry.upload(
+            self._path,
+            blob.digest,
+            blob.size,
+            source,
+            on_progress=lambda done: self.reporter.update(
+                self.piece.id, "Pushing", done, blob.size
+            ),
+            on_wait=wait,
+        )
+        self._say("Pushed")
+        self._seen(blob)
+        return blob
+
+    def _seen(self, blob: Descriptor) -> None:
+        self.shared.content.add_source(blob.digest, self.repository)
+
+
+def file_source(path: Path, start: int, length: int) -> Callable[[int], AsyncIterator[bytes]]:
+    """Reads ``length`` bytes of a file from ``start`` on, in steps, off the event loop."""
+
+    async def read(offset: int) -> AsyncIterator[bytes]:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            at, end = start + offset, start + length
+            while at < end:
+                data = await asyncio.to_thread(os.pread, fd, min(_STEP, end - at), at)
+                if not data:
+                    raise Internal(f"a blob ends {end - at} bytes too early: its file is damaged")
+                at += len(data)
+                yield data
+        finally:
+            os.close(fd)
+
+    return read
+
+
+async def _worker(args: dict[str, int], stdin: int, stdout: int) -> dict[str, Any]:
+    result: dict[str, Any] = await worker.call(
+        "store.compress:compress", args, stdin=stdin, stdout=stdout, site_packages=True
+    )
+    return result
+
+
+async def _feed(work: Awaitable[int], fd: int) -> Exception | None:
+    try:
+        await work
+    except Exception as error:
+        return error
+    finally:
+        os.close(fd)
+    return None
+
+
+def missing(piece: Piece) -> NotFound:
+    """A layer that can't be sent, since neither its blob nor its tar is here."""
+    return NotFound(f"layer {piece.id} can't be pushed: its files are missing")
