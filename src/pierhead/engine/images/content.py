@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, TypeVar
@@ -105,6 +105,8 @@ class Lease:
             _count(self._content.held_chains, chain_id, -1)
         for digest in blobs:
             _count(self._content.held_blobs, digest, -1)
+        if chains or blobs:
+            self._content.on_release(tuple(dict.fromkeys(chains)))
 
     def __enter__(self) -> Lease:
         return self
@@ -143,6 +145,8 @@ class Content:
         """Indexes that list a manifest (which may not be held)."""
         self.held_chains: dict[ChainId, int] = {}
         self.held_blobs: dict[str, int] = {}
+        self.on_release: Callable[[tuple[ChainId, ...]], None] = lambda chains: None
+        """Called when a lease has ended, with the layers it held. Set by the service."""
         for digest, media_type, size_bytes, image_id, children in db.rows(
             "SELECT digest, media_type, size_bytes, image_id, children FROM manifests"
         ):
@@ -259,7 +263,33 @@ class Content:
         row = self._db.row("SELECT diff_id FROM layer_blobs WHERE digest = ?", (digest,))
         return DiffId(row[0]) if row is not None else None
 
+    def drop_layer_blobs(self, needed: set[DiffId], stay: set[str]) -> set[str]:
+        """Forget blobs of layers that aren't ``needed``, except those in ``stay``.
+
+        Returns the digests of those that are left.
+        """
+        left: set[str] = set()
+        gone: list[tuple[str, str]] = []
+        for diff_id, digest in self._db.rows("SELECT diff_id, digest FROM layer_blobs"):
+            if diff_id in needed or digest in stay:
+                left.add(digest)
+            else:
+                gone.append((diff_id, digest))
+        if gone:
+            self._db.executemany("DELETE FROM layer_blobs WHERE diff_id = ? AND digest = ?", gone)
+        return left
+
     # Sources
+
+    def drop_sources(self, stay: set[str]) -> None:
+        """Forget where blobs are from that aren't in ``stay``."""
+        gone = [
+            (digest,)
+            for (digest,) in self._db.rows("SELECT DISTINCT digest FROM blob_sources")
+            if digest not in stay
+        ]
+        if gone:
+            self._db.executemany("DELETE FROM blob_sources WHERE digest = ?", gone)
 
     def add_source(self, digest: str, repository: str) -> None:
         """Remember that ``repository`` ("docker.io/library/busybox") has this blob."""

@@ -13,6 +13,7 @@ from pierhead import tasks
 from pierhead.engine.events import EventBus
 from pierhead.engine.filters import Filters
 from pierhead.engine.images import bootstrap, importing, listing, saving
+from pierhead.engine.images.collecting import Collector
 from pierhead.engine.images.commit import commit
 from pierhead.engine.images.events import image_event
 from pierhead.engine.images.index import ImageIndex
@@ -21,7 +22,7 @@ from pierhead.engine.images.model import Image
 from pierhead.engine.images.remove import ContainerUse, ImageRemover
 from pierhead.errors import InvalidParameter, PierError
 from pierhead.oci import platform, reference
-from pierhead.oci.digest import ChainId, ImageId
+from pierhead.oci.digest import ChainId, Digest, ImageId
 from pierhead.oci.image_config import RunConfig
 from pierhead.oci.reference import Reference
 from pierhead.store.blobs import BlobStore
@@ -58,6 +59,9 @@ class ImageService:
             self.index, snapshots, events, lambda image_id: self.in_use(image_id)
         )
         snapshots.on_removed = self._snapshot_removed
+        self._collector = Collector(self.index, blobs, self._remover)
+        self.index.on_garbage = self._collector.soon
+        self.index.content.on_release = self._collector.soon
 
     def _snapshot_removed(self, chain_id: ChainId) -> None:
         if self._remover.has_orphans:
@@ -68,13 +72,19 @@ class ImageService:
     def resolve(self, ref: str, platform: str | None = None) -> Image:
         """The image by name, name@digest, id or unique id prefix.
 
-        Raises ``NotFound`` ("No such image: x:latest"), also if it is for another
-        ``platform`` than asked; ``InvalidParameter`` if ``ref`` is no reference.
+        With ``platform`` the one for it among those that the name's index leads to and that
+        are here. Raises ``NotFound`` ("No such image: x:latest"), also if it is for another
+        platform than asked; ``InvalidParameter`` if ``ref`` is no reference.
         """
         image = self.index.get(ref)
-        if platform:
+        if not platform:
+            return image
+        wanted = self._wanted(platform)
+        found = self.index.variant(ref, wanted)
+        if found is None:
             listing.check_platform(image, platform, ref, self._platform.architecture)
-        return image
+            return image
+        return found
 
     def list(
         self,
@@ -121,20 +131,33 @@ class ImageService:
     def tag(self, ref: str, repo: str, tag: str = "") -> None:
         """``POST /images/{name}/tag``. Raises ``InvalidParameter`` for a bad name or tag."""
         image = self.index.get(ref)
-        self._tag(image, _target(repo, tag))
+        kept = self.index.target(ref)
+        self._tag(image, _target(repo, tag), kept.digest if kept is not None else None)
 
-    def _tag(self, image: Image, target: Reference) -> None:
-        self.index.tag(image, target)
+    def _tag(self, image: Image, target: Reference, digest: Digest | None = None) -> None:
+        self.index.tag(image, target, digest)
         image_event(self._events, image, target.with_default_tag().familiar, "tag")
 
     async def remove(
-        self, ref: str, *, force: bool = False, noprune: bool = False
+        self,
+        ref: str,
+        *,
+        force: bool = False,
+        noprune: bool = False,
+        platforms: List[str] | None = None,
     ) -> List[dict[str, str]]:
         """``DELETE /images/{name}``: a list of ``{"Untagged": name}`` and ``{"Deleted": id}``.
 
+        With ``platforms`` only the images of these go, the name stays while one is left.
+
         Raises ``Conflict`` with Docker's wording while containers or children need it.
         """
-        return await self._remover.remove(ref, force=force, noprune=noprune)
+        return await self._remover.remove(
+            ref,
+            force=force,
+            noprune=noprune,
+            platforms=[self._wanted(text) for text in platforms or ()],
+        )
 
     async def prune(self, filters: Filters | None = None) -> dict[str, Any]:
         """``POST /images/prune``: ``ImagesDeleted`` (or None) and ``SpaceReclaimed`` in bytes."""
@@ -280,12 +303,14 @@ class ImageService:
     async def recover(self) -> None:
         """At start, after the snapshotter's: drop scratch files and what no image needs."""
         self._blobs.recover()
-        for digest in self._blobs.digests():
-            if ImageId(digest) not in self.index.images:
-                self._blobs.delete(digest)
         for name in os.listdir(self._paths.tmp):
             await asyncio.to_thread(saving.discard, self._paths.tmp / name)
-        await self._remover.sweep()
+        self._remover.suspect(layer.chain_id for layer in self._snapshots.layers())
+        await self._collector.collect()
+
+    async def collect(self) -> None:
+        """Delete now what nothing leads to (it happens by itself soon after a change)."""
+        await self._collector.collect()
 
 
 def _target(repo: str, tag: str) -> Reference:
