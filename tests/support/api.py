@@ -30,6 +30,7 @@ def fake_engine(tmp_path: Path, **services: Any) -> Engine:
             "system",
             "files",
             "distribution",
+            "reports",
         )
     }
     if isinstance(parts["containers"], SimpleNamespace):

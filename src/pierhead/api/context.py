@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pierhead.engine.containers.files import ContainerFiles
     from pierhead.engine.containers.service import ContainerService
     from pierhead.engine.events import EventBus
+    from pierhead.engine.images.reports import ImageReports
     from pierhead.engine.images.service import ImageService
     from pierhead.engine.networks.service import NetworkService
     from pierhead.engine.settings import Settings
@@ -30,3 +31,4 @@ class Engine:
     files: ContainerFiles
     settings: Settings
     distribution: DistributionService
+    reports: ImageReports

@@ -62,7 +62,8 @@ class RouteTable:
         route = self._fixed.get((method, path))
         if route is not None:
             return (route, "") if route.since <= minor <= route.until else None
-        slash = path.find("/", 1)
+        # Ours are one level deeper: /pierhead/images/{name}/explore
+        slash = path.find("/", 10 if path.startswith("/pierhead/") else 1)
         if slash < 0:
             return None
         head = path[: slash + 1]

@@ -15,6 +15,7 @@ from pierhead.api.handlers import (
     images,
     networks,
     registry,
+    reports,
     streams,
     system,
     volumes,
@@ -110,6 +111,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/images/{name}/tag", images.tag),
     Route("DELETE", "/images/{name}", images.remove),
     Route("GET", "/distribution/{name}/json", registry.inspect, stream=True, since=30),
+    Route("GET", "/pierhead/images/{name}/explore", reports.explore, stream=True),
+    Route("GET", "/pierhead/images/diff", reports.diff, stream=True),
+    Route("GET", "/pierhead/images/tree", reports.tree),
     Route(
         "POST", "/pierhead/images/bootstrap", images.bootstrap, images.BootstrapRequest, stream=True
     ),

@@ -36,6 +36,7 @@ from pierhead.engine.containers.files import ContainerFiles
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.service import ContainerService
 from pierhead.engine.events import EventBus
+from pierhead.engine.images.reports import ImageReports
 from pierhead.engine.images.service import ContainerUse, ImageService
 from pierhead.engine.networks.service import NetworkService
 from pierhead.engine.settings import Settings
@@ -240,6 +241,7 @@ async def _engine(
         files=files,
         settings=settings,
         distribution=distribution,
+        reports=ImageReports(images=images, snapshots=snapshots, paths=paths),
     )
 
 

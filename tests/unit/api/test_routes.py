@@ -12,6 +12,9 @@ from pierhead.api.routes import ROUTES
 # Ours, or older than the file, or a spelling Docker also takes.
 EXTRA = {
     ("POST", "/pierhead/images/bootstrap"),
+    ("GET", "/pierhead/images/{name}/explore"),
+    ("GET", "/pierhead/images/diff"),
+    ("GET", "/pierhead/images/tree"),
     ("GET", "/networks/"),
     ("POST", "/build/cancel"),
     ("POST", "/grpc"),
