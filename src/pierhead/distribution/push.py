@@ -24,7 +24,6 @@ from pierhead.engine.images.service import ImageService
 from pierhead.engine.settings import Settings
 from pierhead.errors import InvalidParameter, NotFound, PierError
 from pierhead.oci import reference
-from pierhead.oci.digest import Digest
 from pierhead.oci.manifest import Descriptor
 from pierhead.oci.reference import Reference
 from pierhead.store.blobs import BlobStore
@@ -242,15 +241,15 @@ class _Push:
         name = str(self.ref)
         if index.refs.get(name) is None:
             return  # untagged meanwhile
-        digest = Digest(top.digest)
-        image = shipment.image
+        digest = top.digest
+        if index.targets.get(name, digest) == digest:
+            target = Descriptor(media_type=top.media_type, digest=digest, size=len(top.data))
+            index.pushed(shipment.image, self.ref, target=target, manifests=[top])
+            return
+        # One manifest went in the place of an index, which the name goes on to stand for.
         with index.transaction():
             index.content.put(top)
-            if index.target_of_name(name) is None and index.refs[name] == image.id:
-                index.tag(image, self.ref, digest)
-            by_digest = self.ref.without_tag().with_digest(digest)
-            if str(by_digest) not in index.refs:
-                index.tag(image, by_digest, digest)
+            index.tag(shipment.image, self.ref.without_tag().with_digest(digest), digest)
 
 
 def _main(shipment: Shipment) -> Parcel:

@@ -25,7 +25,7 @@ fast_zlib: Any
 try:
     from isal import isal_zlib as fast_zlib
 
-    LEVEL: Final = 2
+    LEVEL = 2
 except ImportError:
     fast_zlib = zlib
     LEVEL = 4
