@@ -9,16 +9,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from pierhead import __version__
 from pierhead.engine.events import EventBus
 from pierhead.engine.images.service import ImageService
 from pierhead.engine.settings import Settings
-from pierhead.errors import NotImplementedYet
-from pierhead.oci.digest import Digest
+from pierhead.errors import Forbidden, InvalidParameter, NotImplementedYet
+from pierhead.oci import platform as platforms
+from pierhead.oci import reference
+from pierhead.oci.digest import Digest, is_digest
+from pierhead.oci.reference import Reference
 from pierhead.store.blobs import BlobStore
 from pierhead.store.snapshots import Snapshotter
 
 if TYPE_CHECKING:
+    from pierhead.distribution.credentials import Credentials
+    from pierhead.distribution.layers import LayerPuller
     from pierhead.distribution.push import Pusher
+    from pierhead.distribution.registry import Registry
+    from pierhead.engine.filters import Filters
+
+USER_AGENT = f"pierhead/{__version__}"
 
 Message = dict[str, Any]
 """One line of Docker's JSON stream (``status``, ``id``, ``progressDetail``, ``aux``...)."""
@@ -42,6 +52,7 @@ class DistributionService:
         self._events = events
         self._settings = settings
         self._pusher: Pusher | None = None
+        self._layers: LayerPuller | None = None
 
     def pull(
         self,
@@ -50,16 +61,47 @@ class DistributionService:
         *,
         platform: str | None = None,
         auth: str | None = None,
-        all_tags: bool = False,
     ) -> AsyncIterator[Message]:
         """``POST /images/create?fromImage=``: Docker's progress messages.
 
-        ``name`` may carry tag or digest; ``tag`` may be a digest, too. ``auth`` is the value of
-        ``X-Registry-Auth``. What goes wrong before the registry has said what the name is comes
-        before the first message (so it has an HTTP status), the rest from the iteration.
-        Closing the iterator cancels what no other pull waits for.
+        ``name`` may carry tag or digest; ``tag`` may be a digest, too; with neither all tags
+        are pulled. ``auth`` is the value of ``X-Registry-Auth``. What goes wrong before the
+        registry has said what the name is comes before the first message (so it has an HTTP
+        status), the rest from the iteration. Closing the iterator cancels what no other pull waits for.
         """
-        raise NotImplementedYet("pull comes with the registry client")
+        # The registry client is megabytes of code: for those who use it.
+        from pierhead.distribution.layers import LayerPuller
+        from pierhead.distribution.progress import Progress, following
+        from pierhead.distribution.pull import Pull
+
+        ref = pulled_reference(name, tag)
+        host = self._images.index.host
+        progress = Progress()
+        if self._layers is None:
+            self._layers = LayerPuller(self._blobs, self._snapshots, self._settings)
+        pull = Pull(
+            index=self._images.index,
+            blobs=self._blobs,
+            snapshots=self._snapshots,
+            events=self._events,
+            layers=self._layers,
+            registry=self._registry(ref.domain, auth),
+            ref=ref,
+            platform=platforms.parse(platform, host.architecture) if platform else None,
+            progress=progress,
+        )
+        return following(progress, pull.run())
+
+    def _registry(self, domain: str, auth: str | None) -> Registry:
+        from pierhead.distribution.registry import Registry
+
+        return Registry(
+            domain,
+            self._settings,
+            credentials=_credentials(auth),
+            user_agent=USER_AGENT,
+            attempts=self._settings.max_download_attempts,
+        )
 
     def push(
         self,
@@ -84,17 +126,43 @@ class DistributionService:
 
     async def inspect(self, name: str, *, auth: str | None = None) -> dict[str, Any]:
         """``GET /distribution/{name}/json``: ``Descriptor`` and ``Platforms``."""
-        raise NotImplementedYet("inspecting a registry's image comes with the registry client")
+        from pierhead.distribution import queries
+
+        if is_digest(name):
+            raise InvalidParameter("no manifest found for full image ID")
+        ref = reference.parse(name)
+        return await queries.inspect(self._registry(ref.domain, auth), ref)
 
     async def login(self, body: dict[str, Any]) -> dict[str, str]:
         """``POST /auth``: ``Status`` and ``IdentityToken``. ``Unauthorized`` if refused."""
-        raise NotImplementedYet("login comes with the registry client")
+        from pierhead.distribution import queries
+        from pierhead.distribution.credentials import of_document
+        from pierhead.distribution.registry import Registry
+
+        credentials = of_document(body)
+        registry = Registry(
+            queries.domain_of(credentials.server_address),
+            self._settings,
+            credentials=credentials,
+            user_agent=USER_AGENT,
+            push=True,  # mirrors know no passwords
+        )
+        return await queries.login(registry)
 
     async def search(
-        self, term: str, *, limit: int = 25, filters: Any = None, auth: str | None = None
+        self, term: str, *, limit: int = 25, filters: Filters, auth: str | None = None
     ) -> list[dict[str, Any]]:
         """``GET /images/search``."""
-        raise NotImplementedYet("search comes with the registry client")
+        from pierhead.distribution import queries
+
+        return await queries.search(
+            term,
+            self._settings,
+            limit=limit,
+            filters=filters,
+            credentials=_credentials(auth),
+            user_agent=USER_AGENT,
+        )
 
     async def fetch_blob(self, name: str, digest: Digest) -> None:
         """Get one blob of the repository ``name`` again and keep it (``image verify``'s repair)."""
@@ -102,3 +170,25 @@ class DistributionService:
 
     async def close(self) -> None:
         """Cancel what is under way; partial downloads stay."""
+        if self._layers is not None:
+            await self._layers.close()
+
+
+def pulled_reference(name: str, tag: str) -> Reference:
+    """What to pull, from the API's ``fromImage`` and ``tag``."""
+    ref = reference.parse(name)
+    if tag:
+        ref = ref.without_tag().with_digest(tag) if is_digest(tag) else ref.with_tag(tag)
+    if ref.familiar_name == "scratch":
+        raise Forbidden("'scratch' is a reserved name")
+    return ref
+
+
+def _credentials(auth: str | None) -> Credentials | None:
+    """Pulling and searching go on without what can't be read, as in dockerd."""
+    from pierhead.distribution.credentials import decode
+
+    try:
+        return decode(auth)
+    except InvalidParameter:
+        return None
