@@ -67,7 +67,8 @@ class DistributionService:
         ``name`` may carry tag or digest; ``tag`` may be a digest, too; with neither all tags
         are pulled. ``auth`` is the value of ``X-Registry-Auth``. What goes wrong before the
         registry has said what the name is comes before the first message (so it has an HTTP
-        status), the rest from the iteration. Closing the iterator cancels what no other pull waits for.
+        status), the rest from the iteration. Closing the iterator cancels what no other pull
+        waits for.
         """
         # The registry client is megabytes of code: for those who use it.
         from pierhead.distribution.layers import LayerPuller
