@@ -15,6 +15,9 @@ from typing import IO, Any, Final, Protocol, cast
 import zstandard
 
 from pierhead.errors import InvalidParameter
+from pierhead.oci.compression import MAGIC, detect
+
+__all__ = ["CHUNK", "MAGIC", "FdReader", "Reader", "detect", "open_reader"]
 
 fast_zlib: Any
 try:
@@ -25,23 +28,6 @@ except ImportError:
 CHUNK: Final = 256 << 10
 _XZ_MEMORY_LIMIT: Final = 512 << 20
 _ZSTD_WINDOW_LIMIT: Final = 128 << 20
-
-MAGIC: Final = (
-    (b"\x1f\x8b\x08", "gzip"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-)
-
-
-def detect(head: bytes) -> str:
-    """The format by its first bytes: ``gzip``, ``bzip2``, ``xz``, ``zstd`` or ``none``."""
-    for magic, name in MAGIC:
-        if head.startswith(magic):
-            return name
-    if len(head) >= 8 and head[1:4] == b"\x2a\x4d\x18" and 0x50 <= head[0] <= 0x5F:
-        return "zstd"  # begins with a skippable frame
-    return "none"
 
 
 class Reader(Protocol):
