@@ -43,6 +43,8 @@ class Descriptor(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel
     platform: PlatformField | None = None
     annotations: dict[str, str] | None = None
     artifact_type: str = ""
+    urls: list[str] | None = None
+    """Where else to get it (foreign layers, which registries don't hold)."""
 
 
 class Manifest(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
