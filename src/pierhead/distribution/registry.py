@@ -27,7 +27,7 @@ from pierhead.distribution.complaints import RegistryError
 from pierhead.distribution.connection import Connection
 from pierhead.distribution.credentials import Credentials
 from pierhead.distribution.endpoints import Endpoint, Lookup, RegistrySettings, endpoints
-from pierhead.distribution.failures import TransportError, failed
+from pierhead.distribution.failures import TransportError
 from pierhead.distribution.http import Answer, Client, Limits
 from pierhead.distribution.transfer import BlobBody, Progress, Source, Waiting, Write
 from pierhead.errors import InvalidParameter, PierError, TooLarge
