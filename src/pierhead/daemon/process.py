@@ -26,6 +26,7 @@ def settle() -> None:
     from pierhead.linux import memory
 
     memory.trim()
+    memory.release_code()
 
 
 def _raise_descriptors() -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from pierhead.engine.containers import files_worker
+from pierhead.engine.containers import file_paths
 from pierhead.engine.containers.model import ContainerRecord, ContainerStatus
 from pierhead.engine.images.feed import out_of_pipe, through_pipe
 from pierhead.engine.volumes.service import VolumeService
@@ -96,7 +96,7 @@ class ContainerFiles:
         async with self._view(container) as view:
             if view.pass_fds:  # running: one look, resolved within its root, needs no worker
                 try:
-                    return await asyncio.to_thread(files_worker.stat_path, view.pass_fds[0], path)
+                    return await asyncio.to_thread(file_paths.stat_path, view.pass_fds[0], path)
                 except OSError as error:
                     raise NotFound(
                         f"Could not find the file {path} in container {container.name}"
@@ -138,7 +138,7 @@ class ContainerFiles:
                         yield chunk
                         continue
                     head += chunk
-                    size = files_worker.STAT_HEAD_BYTES
+                    size = file_paths.STAT_HEAD_BYTES
                     if length is None and len(head) >= size:
                         length = size + int.from_bytes(head[:size], "big")
                     if length and len(head) >= length:
@@ -292,7 +292,7 @@ class ContainerFiles:
 def _checked(path: str) -> str:
     if "\0" in path:
         raise InvalidParameter("bad parameter: path must not contain a NUL")
-    return files_worker.absolute(path)
+    return file_paths.absolute(path)
 
 
 def _root_of(container: ContainerWithFiles) -> int | None:

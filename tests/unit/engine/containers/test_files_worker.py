@@ -13,48 +13,11 @@ import pytest
 from pierhead.engine.containers.files_worker import (
     Extractor,
     LivePacker,
-    absolute,
-    base_name,
-    go_mode,
     inside,
-    locate,
-    stat_path,
 )
 from pierhead.errors import InvalidParameter
 from pierhead.store.compression import FdReader
 from pierhead.store.tarstream import TarReader
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("etc", "/etc"),
-        ("/etc/", "/etc/"),
-        ("/etc/.", "/etc/."),
-        ("/etc/./", "/etc/."),
-        ("//a//b/..", "/a"),
-        ("/", "/"),
-        (".", "/."),
-        ("../../x", "/x"),
-        ("/..", "/"),
-    ],
-)
-def test_absolute(path: str, expected: str) -> None:
-    assert absolute(path) == expected
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"), [("/a/b", "b"), ("/a/b/", "b"), ("/a/.", "."), ("/", "/")]
-)
-def test_base_name(path: str, expected: str) -> None:
-    assert base_name(path) == expected
-
-
-def test_go_mode() -> None:
-    assert go_mode(stat.S_IFREG | 0o4755) == 0o755 | 1 << 23
-    assert go_mode(stat.S_IFDIR | 0o1777) == 0o777 | 1 << 31 | 1 << 20
-    assert go_mode(stat.S_IFLNK | 0o777) == 0o777 | 1 << 27
-    assert go_mode(stat.S_IFCHR | 0o600) == 0o600 | 1 << 26 | 1 << 21
 
 
 @pytest.mark.parametrize(
@@ -69,47 +32,6 @@ def test_inside(name: bytes, expected: bytes) -> None:
 def test_outside(name: bytes) -> None:
     with pytest.raises(InvalidParameter):
         inside(name)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Iterator[int]:
-    base = tmp_path / "root"
-    (base / "dir" / "sub").mkdir(parents=True)
-    (base / "dir" / "file").write_text("12345")
-    os.utime(base / "dir" / "file", ns=(0, 1_600_000_000_500_000_000))
-    (base / "to-dir").symlink_to("/dir")
-    (base / "to-file").symlink_to("to-dir/file")
-    (base / "out").symlink_to("../../../../etc/passwd")
-    (base / "loop").symlink_to("loop")
-    fd = os.open(base, os.O_PATH | os.O_DIRECTORY)
-    yield fd
-    os.close(fd)
-
-
-def test_stat(root: int) -> None:
-    assert stat_path(root, "/dir/file") == {
-        "name": "file",
-        "size": 5,
-        "mode": go_mode(os.stat("dir/file", dir_fd=root).st_mode),
-        "mtime": "2020-09-13T12:26:40.5Z",
-        "linkTarget": "",
-    }
-
-
-def test_stat_of_links(root: int) -> None:
-    got = stat_path(root, "/to-file")
-    assert got["mode"] & 1 << 27 and got["linkTarget"] == "/dir/file"
-    assert stat_path(root, "/out")["linkTarget"] == "/etc/passwd", "as the container sees it"
-    assert stat_path(root, "/to-dir/")["mode"] & 1 << 31, "a final slash follows"
-    assert stat_path(root, "/to-dir/.")["name"] == "."
-    with pytest.raises(OSError):
-        stat_path(root, "/loop")
-
-
-@pytest.mark.parametrize("path", ["/missing", "/dir/file/", "/missing/x", "/out/"])
-def test_not_there(root: int, path: str) -> None:
-    with pytest.raises(OSError):
-        locate(root, path)
 
 
 @contextmanager
