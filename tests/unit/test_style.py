@@ -18,8 +18,9 @@ ELSEWHERE: dict[str, str] = {
     "api/context.py": "a record of the services; every API test builds one",
     "daemon/app.py": "the wiring: every end-to-end test starts it",
     "engine/networks/bridges.py": "tests/e2e/test_network.py, against the real kernel",
-    "store/receive.py": "tests/contract, where layers are staged",
+    "store/snapshots/erofs.py": "tests/contract, the suite of every snapshotter",
     "store/snapshots/incoming.py": "tests/contract, where layers are staged",
+    "store/snapshots/mode.py": "tests/unit/store/snapshots/test_choose.py",
     "store/snapshots/overlay.py": "tests/contract, the suite of every snapshotter",
     "store/snapshots/stacked.py": "tests/contract, the suite of every snapshotter",
 }

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pierhead.linux import syscalls as sc
+from pierhead.linux.loop import attach
 
+_CLASSIC_LIMIT = 4096  # mount(2): options take a page, with the NUL
 _PROPAGATION = {
     "private": sc.MS_PRIVATE,
     "rprivate": sc.MS_PRIVATE | sc.MS_REC,
@@ -70,13 +72,30 @@ def mount_overlay(
     knows ``lowerdir+`` since Linux 6.5. Older kernels get mount(2). Raises ``OSError``
     naming the target.
     """
+    mounted = detached_overlay(lower, upper, work, read_only=read_only, name=str(target))
+    if mounted is None:
+        _mount_overlay_classic(target, lower, upper, work, read_only)
+        return
+    try:
+        sc.move_mount(mounted, target)
+    finally:
+        os.close(mounted)
+
+
+def detached_overlay(
+    lower: Sequence[Path], upper: Path | None = None, work: Path | None = None,
+    *, read_only: bool = True, name: str = "overlay",
+) -> int | None:  # fmt: skip
+    """A descriptor of an overlay mounted nowhere (fsmount(2)); it goes when that is closed.
+
+    ``None`` where the kernel is too old for it (before 6.5). ``OSError`` names ``name``.
+    """
     try:
         context = sc.fsopen("overlay")
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.EPERM):
             raise
-        _mount_overlay_classic(target, lower, upper, work, read_only)
-        return
+        return None
     try:
         try:
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "source", "overlay")
@@ -85,21 +104,16 @@ def mount_overlay(
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            _mount_overlay_classic(target, lower, upper, work, read_only)
-            return
+            return None
         if upper is not None and work is not None:
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "upperdir", upper)
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "workdir", work)
         sc.fsconfig(context, sc.FSCONFIG_CMD_CREATE)
-        mounted = sc.fsmount(context, sc.MOUNT_ATTR_RDONLY if read_only else 0)
+        return sc.fsmount(context, sc.MOUNT_ATTR_RDONLY if read_only else 0)
     except OSError as error:
-        raise OSError(error.errno, f"overlay: {_reason(context, error)}", str(target)) from error
+        raise OSError(error.errno, f"overlay: {_reason(context, error)}", name) from error
     finally:
         os.close(context)
-    try:
-        sc.move_mount(mounted, target)
-    finally:
-        os.close(mounted)
 
 
 def _reason(context: int, error: OSError) -> str:
@@ -116,9 +130,49 @@ def _mount_overlay_classic(
         return str(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 
     options = "lowerdir=" + ":".join(map(escape, lower))
+    rest = ""
     if upper is not None and work is not None:
-        options += f",upperdir={escape(upper)},workdir={escape(work)}"
-    sc.mount("overlay", target, "overlay", sc.MS_RDONLY if read_only else 0, options)
+        rest = f",upperdir={escape(upper)},workdir={escape(work)}"
+    fds: list[int] = []
+    try:
+        if len(os.fsencode(options + rest)) >= _CLASSIC_LIMIT:
+            for layer in lower:  # descriptors' names are shorter
+                fds.append(os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            options = "lowerdir=" + ":".join(f"/proc/self/fd/{fd}" for fd in fds)
+        sc.mount("overlay", target, "overlay", sc.MS_RDONLY if read_only else 0, options + rest)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def detached_image(path: Path, *, loop: bool) -> int:
+    """Mount the EROFS image ``path`` read-only, nowhere: a descriptor of it (fsmount(2)).
+
+    The mount goes when the descriptor is closed and no overlay stands on it. Straight from
+    the file (Linux 6.12, ``OSError`` ENOTBLK where that can't be done), or through a loop
+    device that goes with the mount. ``OSError`` names the file, in the kernel's words.
+    """
+    context = sc.fsopen("erofs")
+    device = -1
+    try:
+        source: Path | str = path
+        if loop:
+            image = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                device, source = attach(image)
+            finally:
+                os.close(image)
+        sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "source", source)
+        # without it the kernel would want to write to the device
+        sc.fsconfig(context, sc.FSCONFIG_SET_FLAG, "ro")
+        sc.fsconfig(context, sc.FSCONFIG_CMD_CREATE)
+        return sc.fsmount(context, sc.MOUNT_ATTR_RDONLY)
+    except OSError as error:
+        raise OSError(error.errno, f"erofs: {_reason(context, error)}", str(path)) from error
+    finally:
+        if device >= 0:
+            os.close(device)
+        os.close(context)
 
 
 def bind(

@@ -20,6 +20,7 @@
         attach ctl winsz pidfile    conmon's sockets and files
         execs/<exec id>/            process.json, conmon's files of one exec
       views/<id>                    a stopped container's snapshot while files are copied
+      layers/<n>                  mounted layers, where the kernel wants them mounted somewhere
       exits/<id or exec id>         exit code written by conmon, decimal
       crun/                         the runtime's own state (--root)
 """
@@ -79,6 +80,11 @@ class Paths:
     @property
     def bundles(self) -> Path:
         return self.exec_root / "containers"
+
+    @property
+    def layer_mounts(self) -> Path:
+        """Where layers are mounted on kernels whose overlayfs needs that; else not made."""
+        return self.exec_root / "layers"
 
     @property
     def exits(self) -> Path:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,52 @@ def test_a_bind_that_can_t_be_finished_is_taken_back(monkeypatch: pytest.MonkeyP
     with pytest.raises(PermissionError):
         mounts.bind("/a", "/b", read_only=True)
     assert undone == [("/b", sc.MNT_DETACH)]
+
+
+def test_many_classic_layers_go_by_descriptor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+    monkeypatch.setattr(sc, "mount", lambda *arguments: seen.append(arguments))
+    layers = [tmp_path / f"{'long' * 20}-{number}" for number in range(60)]
+    for layer in layers:
+        layer.mkdir()
+    before = len(os.listdir("/proc/self/fd"))
+    mounts._mount_overlay_classic(Path("/t"), layers, Path("/u"), Path("/w"), False)
+    options = seen[0][4]
+    assert len(options) < 4096
+    assert options.count("/proc/self/fd/") == 60
+    assert options.endswith(",upperdir=/u,workdir=/w")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_image_goes_straight_from_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(sc, "fsopen", lambda fstype: os.open("/dev/null", os.O_RDONLY))
+    monkeypatch.setattr(sc, "fsconfig", lambda fd, *arguments: seen.append(arguments))
+    monkeypatch.setattr(sc, "fsmount", lambda fd, attributes: 99)
+    assert mounts.detached_image(Path("/l/layer"), loop=False) == 99
+    assert seen == [
+        (sc.FSCONFIG_SET_STRING, "source", Path("/l/layer")),
+        (sc.FSCONFIG_SET_FLAG, "ro"),
+        (sc.FSCONFIG_CMD_CREATE,),
+    ]
+
+
+def test_a_loop_device_is_given_up_once_mounted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "layer").touch()
+    null = lambda *arguments: os.open("/dev/null", os.O_RDONLY)  # noqa: E731
+    monkeypatch.setattr(sc, "fsopen", null)
+    monkeypatch.setattr(mounts, "attach", lambda fd: (null(), "/dev/loop9"))
+
+    def fail(fd: int, command: int, *arguments: object) -> None:
+        if command == sc.FSCONFIG_CMD_CREATE:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(sc, "fsconfig", fail)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="layer"):
+        mounts.detached_image(tmp_path / "layer", loop=True)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -112,6 +112,17 @@ class Layer:
     """Length of the uncompressed tar."""
 
 
+class LayerFile(NamedTuple):
+    """A file that holds a layer's tar: from ``offset`` on, ``length`` bytes of it."""
+
+    path: Path
+    offset: int
+    length: int | None
+    """``None``: to the end of the file."""
+    compression: str
+    """``none``, or "" if the first bytes tell (any that ``LayerSource`` may have)."""
+
+
 class ChangeKind(enum.IntEnum):
     """As the API numbers them (GET /containers/{id}/changes)."""
 
@@ -184,11 +195,19 @@ class Snapshotter(Protocol):
         """Write the layer's exact uncompressed tar to ``out_fd``; return its length in bytes."""
         ...
 
-    def layer_tar_range(self, chain_id: ChainId) -> tuple[Path, int, int] | None:
-        """(file, offset, length) of the layer's exact uncompressed tar, where it lies so on disk.
+    def layer_file(self, chain_id: ChainId) -> LayerFile:
+        """Where the layer's tar lies on disk, for those who read it themselves.
 
         The file stays readable through a descriptor whatever happens to the layer.
         """
+        ...
+
+    def layer_tar_range(self, chain_id: ChainId) -> tuple[Path, int, int] | None:
+        """(file, offset, length) of the layer's exact uncompressed tar, if it lies so on disk."""
+        ...
+
+    async def verify(self, chain_id: ChainId) -> list[str]:
+        """Read the whole layer again; what is wrong with it, a sentence each. Empty: nothing."""
         ...
 
     async def prepare(self, key: str, chain_id: ChainId | None) -> None:

@@ -17,11 +17,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from pierhead.errors import InvalidParameter
 from pierhead.linux import worker
 from pierhead.oci.digest import ChainId, DiffId, Digest
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
-from pierhead.store.snapshots import Incoming, Layer, LayerSource
+from pierhead.store.snapshots import Incoming, Layer, LayerFile, LayerSource
 from pierhead.store.snapshots.incoming import check_blob, discarding, open_blob
 from pierhead.store.snapshots.stacked import (
     WORKER_MEMORY_BYTES,
@@ -161,9 +162,28 @@ class OverlaySnapshotter(StackedSnapshotter):
             os.close(fd)
         return int(result["tar_bytes"])
 
-    def layer_tar_range(self, chain_id: ChainId) -> tuple[Path, int, int] | None:
+    def layer_file(self, chain_id: ChainId) -> LayerFile:
         self._known(chain_id)
-        return None
+        return LayerFile(self._layer_dir(chain_id) / "tar", 0, None, "")
+
+    async def verify(self, chain_id: ChainId) -> list[str]:
+        """Only the kept tar: what is unpacked can't be told from what somebody changed."""
+        layer = self._known(chain_id)
+        if not self._shown(chain_id).is_dir():
+            return ["its directory is missing"]
+        try:
+            fd = os.open(self._layer_dir(chain_id) / "tar", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return ["its tar is missing"]
+        try:
+            found = await worker.call("store.tarcopy:digest", {}, stdin=fd, site_packages=True)
+        except InvalidParameter as error:
+            return [f"its tar is damaged: {error}"]
+        finally:
+            os.close(fd)
+        if found["diff_id"] != layer.diff_id:
+            return [f"its tar is damaged: its digest is {found['diff_id']}"]
+        return []
 
     def layer_graph_data(self, chain_id: ChainId | None) -> dict[str, str]:
         stack = self._stack(chain_id)

@@ -36,6 +36,7 @@ from pierhead.store.snapshots import (
     Change,
     Incoming,
     Layer,
+    LayerFile,
     LayerSource,
     Staged,
     Usage,
@@ -101,7 +102,13 @@ class StackedSnapshotter(abc.ABC):
     async def layer_tar(self, chain_id: ChainId, out_fd: int) -> int: ...
 
     @abc.abstractmethod
-    def layer_tar_range(self, chain_id: ChainId) -> tuple[Path, int, int] | None: ...
+    def layer_file(self, chain_id: ChainId) -> LayerFile: ...
+
+    @abc.abstractmethod
+    async def verify(self, chain_id: ChainId) -> list[str]: ...
+
+    @abc.abstractmethod
+    def layer_graph_data(self, chain_id: ChainId | None) -> dict[str, str]: ...
 
     @abc.abstractmethod
     def _view(self, chain_id: ChainId | None) -> AbstractContextManager[Sequence[Path]]:
@@ -210,6 +217,12 @@ class StackedSnapshotter(abc.ABC):
     async def adopt(self, diff_id: DiffId, parent: ChainId | None) -> Layer | None:
         return self._existing(parent, diff_id)
 
+    def layer_tar_range(self, chain_id: ChainId) -> tuple[Path, int, int] | None:
+        file = self.layer_file(chain_id)
+        if file.compression != "none" or file.length is None:
+            return None
+        return file.path, file.offset, file.length
+
     def _room(self) -> int:
         free = os.statvfs(self._layers_dir)
         return max(0, free.f_bavail * free.f_frsize - RESERVE_BYTES)
@@ -317,6 +330,7 @@ class StackedSnapshotter(abc.ABC):
         self._db.execute("DELETE FROM snapshots WHERE key = ?", (key,))
         chain_id = self._keys.pop(key, None)
         self._need(chain_id, -1)
+        self._unmounted(self._paths.rootfs(key))  # should somebody else have unmounted it
         self._trash.throw(self._keys_dir / key)
         if chain_id is not None and self.on_removed is not None:
             self.on_removed(chain_id)
