@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,20 @@ import pytest
 from pierhead.linux import mounts
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
-from pierhead.store.snapshots import Snapshotter
+from pierhead.store.snapshots.choose import probe
+from pierhead.store.snapshots.erofs import ErofsSnapshotter
+from pierhead.store.snapshots.mode import ErofsMode
 from pierhead.store.snapshots.overlay import OverlaySnapshotter
+from pierhead.store.snapshots.stacked import StackedSnapshotter
 
-SNAPSHOTTERS = {"overlay2": OverlaySnapshotter}
+Make = Callable[[Paths, Database], StackedSnapshotter]
+
+MODES = {
+    "erofs": ErofsMode(loop=False, detached=True),
+    # as on Linux 6.1 to 6.11
+    "erofs-loop": ErofsMode(loop=True, detached=False),
+}
+SNAPSHOTTERS = ("overlay2", *MODES)
 
 
 @pytest.fixture
@@ -34,10 +45,27 @@ def database(paths: Paths) -> Iterator[Database]:
     database.close()
 
 
-@pytest.fixture(params=sorted(SNAPSHOTTERS))
+@pytest.fixture(params=SNAPSHOTTERS)
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    """Makes a snapshotter of the kind under test."""
+    name = request.param
+    if name not in MODES:
+        return OverlaySnapshotter
+    mode = MODES[name]
+    paths = Paths(tmp_path / "probe", tmp_path / "probe-exec")
+    paths.create()
+    can, why = probe(paths)
+    if can is None or (can.loop and not mode.loop) or (mode.detached and not can.detached):
+        pytest.skip(f"this kernel can't: {why or can}")
+    if mode.loop and not os.path.exists("/dev/loop-control"):
+        pytest.skip("this kernel has no loop devices")
+    return lambda paths, database: ErofsSnapshotter(paths, database, mode)
+
+
+@pytest.fixture
 async def snapshots(
-    request: pytest.FixtureRequest, paths: Paths, database: Database
-) -> AsyncIterator[Snapshotter]:
-    snapshots: Snapshotter = SNAPSHOTTERS[request.param](paths, database)
+    make: Make, paths: Paths, database: Database
+) -> AsyncIterator[StackedSnapshotter]:
+    snapshots = make(paths, database)
     yield snapshots
     await snapshots.close()

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from contract import tars
+from contract.conftest import Make
 from pierhead.errors import Conflict, InvalidParameter, NotFound, Unavailable
 from pierhead.oci import tar
 from pierhead.oci.digest import ChainId, DiffId, chain_ids, sha256
@@ -717,11 +718,16 @@ async def test_unmounting_what_is_not_mounted(snapshots: Snapshotter, tmp_path: 
 
 
 async def test_everything_recorded_is_there_after_a_restart(
-    snapshots: Snapshotter, base: Layer, paths: Paths, database: Database, tmp_path: Path
+    snapshots: Snapshotter,
+    base: Layer,
+    make: Make,
+    paths: Paths,
+    database: Database,
+    tmp_path: Path,
 ) -> None:
     await snapshots.prepare("live", base.chain_id)
     await snapshots.prepare("dead", base.chain_id)
-    again: Snapshotter = type(snapshots)(paths, database)
+    again: Snapshotter = make(paths, database)
     await again.recover({"live"})
     assert again.layers() == [base]
     target = tmp_path / "rootfs"
@@ -745,14 +751,12 @@ async def test_a_file_system_that_cannot_is_refused_at_start(
         await snapshots.recover(set())
 
 
-async def test_mount_points_are_open_whatever_the_umask(
-    paths: Paths, database: Database, tmp_path: Path, snapshots: Snapshotter
-) -> None:
+async def test_mount_points_are_open_whatever_the_umask(make: Make, tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         other = Paths(tmp_path / "closed", tmp_path / "closed-exec")
         other.create()
-        again: Snapshotter = type(snapshots)(other, Database.open(other.database))
+        again: Snapshotter = make(other, Database.open(other.database))
         layer = await apply(again, tars.archive(tars.member("implicit/x")))
         await again.prepare("key", layer.chain_id)
         target = tmp_path / "rootfs"
@@ -770,7 +774,7 @@ async def test_mount_points_are_open_whatever_the_umask(
 
 
 async def test_half_made_things_go_at_the_next_start(
-    snapshots: Snapshotter, base: Layer, paths: Paths, database: Database
+    snapshots: Snapshotter, base: Layer, make: Make, paths: Paths, database: Database
 ) -> None:
     root = paths.snapshots / snapshots.driver
     (root / "layers/.new-0123/diff").mkdir(parents=True)
@@ -779,7 +783,7 @@ async def test_half_made_things_go_at_the_next_start(
     (root / "containers/unknown/diff").mkdir(parents=True)
     (root / "trash/old/deep").mkdir(parents=True)
     before = set(leftovers(paths))
-    again: Snapshotter = type(snapshots)(paths, database)
+    again: Snapshotter = make(paths, database)
     await again.recover(set())
     await again.close()
     assert len(set(leftovers(paths))) == len(before) - 2

@@ -51,7 +51,8 @@ from pierhead.runtime.crun import Runtime
 from pierhead.store.blobs import BlobStore
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
-from pierhead.store.snapshots.overlay import OverlaySnapshotter
+from pierhead.store.snapshots import Snapshotter
+from pierhead.store.snapshots.choose import choose, open_snapshotter
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,11 @@ async def _engine(
     conmon.prepare()
     blobs = BlobStore(paths)
     blobs.recover()
-    snapshots = OverlaySnapshotter(paths, db)
+    # until the index of EROFS layers is written, directories are the default
+    choice = choose(settings.storage_driver or "overlay2", paths, db)
+    settings.storage_driver, settings.storage_status = choice.driver, choice.status
+    snapshots = open_snapshotter(choice, paths, db)
+    log.info("storage driver", extra={"driver": choice.driver, "why": choice.why})
     stack.push_async_callback(snapshots.close)
     images = ImageService(paths=paths, db=db, blobs=blobs, snapshots=snapshots, events=events)
     distribution = DistributionService(
@@ -247,7 +252,7 @@ async def _engine(
 
 async def _recover(
     paths: Paths,
-    snapshots: OverlaySnapshotter,
+    snapshots: Snapshotter,
     images: ImageService,
     networks: NetworkService,
     volumes: VolumeService,

@@ -111,10 +111,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         "storage-driver",
         "str",
-        "snapshotter",
+        "snapshotter; empty: what the data root has, else the best that works",
         short="s",
-        default="overlay2",
-        choices=("overlay2", "overlay"),
+        default="",
+        choices=("", "erofs", "overlay2", "overlay"),
     ),
     Option(
         "insecure-registry", "list", "registry without TLS", key="insecure-registries", reload=True

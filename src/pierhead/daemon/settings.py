@@ -10,6 +10,9 @@ from pierhead.daemon.options import OPTIONS
 from pierhead.engine.config import Ulimit
 from pierhead.engine.settings import Settings
 
+_DRIVERS = {"overlay": "overlay2"}
+"""Old names of ``--storage-driver``."""
+
 
 def settings_of(configuration: Configuration) -> Settings:
     """What the engine needs to know. ``daemon_id`` is set when the database is open."""
@@ -41,7 +44,7 @@ def settings_of(configuration: Configuration) -> Settings:
         no_new_privileges=bool(value.get("no-new-privileges")),
         seccomp_profile=value.get("seccomp-profile") or "",
         shutdown_timeout_s=value["shutdown-timeout"],
-        storage_driver="overlay2",
+        storage_driver=_DRIVERS.get(value["storage-driver"], value["storage-driver"]),
         insecure_registries=list(value.get("insecure-registries") or []),
         registry_mirrors=list(value.get("registry-mirrors") or []),
         registry_mirrors_for=dict(value.get("registry-mirrors-for") or {}),

@@ -47,7 +47,10 @@ class Settings:
     shutdown_timeout_s: int = 15  # reloadable
 
     # images and snapshots
-    storage_driver: str = "overlay2"
+    storage_driver: str = ""
+    """As asked for, "" for the best; once the stores are open the one in use."""
+    storage_status: list[list[str]] = field(default_factory=list)
+    """What the driver tells about itself in ``info``: pairs of name and value."""
     storage_opts: list[str] = field(default_factory=list)
     insecure_registries: list[str] = field(default_factory=list)  # reloadable
     registry_mirrors: list[str] = field(default_factory=list)  # of Docker Hub; reloadable

@@ -131,10 +131,7 @@ class SystemService:
             "Driver": settings.storage_driver,
             "DriverStatus": [
                 ["Backing Filesystem", _filesystem(settings.data_root)],
-                ["Supports d_type", "true"],
-                ["Using metacopy", "false"],
-                ["Native Overlay Diff", "true"],
-                ["userxattr", "false"],
+                *settings.storage_status,
             ],
             "Plugins": {
                 "Volume": ["local"],
