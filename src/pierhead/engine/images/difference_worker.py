@@ -18,13 +18,13 @@ from pierhead.engine.images.filetree import Node, Tree, find, walk
 from pierhead.engine.images.layer_entries import (
     DIRECTORY,
     FILE,
+    THREADS,
     Entry,
     LayerFile,
     digests,
     entries,
 )
 
-_THREADS: Final = 2
 _CAPTURE_LIMIT_BYTES: Final = 256 << 20
 """Of all package managers' files together."""
 
@@ -49,7 +49,7 @@ class Side:
         self.numbers = numbers
         self.tree = Tree()
         for number in numbers:
-            self.tree.add(store.entries(number))
+            self.tree.add(store.entries[number])
 
     def place(self, node: Node) -> tuple[int, Range] | None:
         """Which layer file has the bytes of a regular file, and where."""
@@ -62,25 +62,17 @@ class Side:
 class Store:
     """The layers' entries (each tar is read once), and what was kept of their contents."""
 
-    def __init__(self, layers: list[LayerFile], uses: dict[int, int], *, capture: bool) -> None:
+    def __init__(self, layers: list[LayerFile], *, capture: bool) -> None:
         self._layers = layers
-        self._uses = uses
         self._capture = capture
-        self._kept: dict[int, list[Entry]] = {}
         self._room = _CAPTURE_LIMIT_BYTES
         self.captured: dict[tuple[int, Range], bytes] = {}
+        with ThreadPoolExecutor(THREADS) as pool:
+            self.entries: list[list[Entry]] = list(pool.map(self._read, range(len(layers))))
 
-    def entries(self, number: int) -> Iterator[Entry] | list[Entry]:
-        if number in self._kept:
-            return self._kept[number]
-        found = self._read(number)
-        if self._uses[number] < 2:
-            return found
-        self._kept[number] = list(found)
-        return self._kept[number]
-
-    def _read(self, number: int) -> Iterator[Entry]:
+    def _read(self, number: int) -> list[Entry]:
         source = self._layers[number].open()
+        found = []
         for entry in entries(source):
             if self._capture and entry.type == FILE and packages.wants_content(entry.path):
                 size = entry.stored
@@ -88,12 +80,13 @@ class Store:
                     self._room -= size
                     place = (number, (entry.offset, size))
                     self.captured[place] = source.at(entry.offset, size)
-            yield entry
+            found.append(entry)
+        return found
 
     def digests(self, wanted: dict[int, set[Range]]) -> dict[int, dict[Range, bytes]]:
         """Digests of ranges, several layers at a time."""
         numbers = list(wanted)
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             found = pool.map(lambda number: digests(self._layers[number], wanted[number]), numbers)
             return dict(zip(numbers, found, strict=True))
 
@@ -109,18 +102,18 @@ def difference(
     content: bool,
     files: bool,
     with_packages: bool,
+    out_fd: int = 1,
 ) -> dict[str, Any]:
     """``layers`` are LayerFile's fields; ``a`` and ``b`` index them, lowest first.
 
     ``times`` counts a new modification time as a change; without ``content`` files of
     equal size and time are taken for equal unread.
     """
-    uses = {number: (number in a) + (number in b) for number in {*a, *b}}
-    store = Store([LayerFile(*layer) for layer in layers], uses, capture=with_packages)
+    store = Store([LayerFile(*layer) for layer in layers], capture=with_packages)
     ours, theirs = Side(a, store), Side(b, store)
     start = path.strip("/").encode("utf-8", "surrogateescape")
     changes = compare(ours, theirs, store, start, times=times, content=content) if files else []
-    out = Writer(1)
+    out = Writer(out_fd)
     out.put("{")
     out.members(head)
     if with_packages:
@@ -165,7 +158,7 @@ def compare(
                     Change(here, kind, None if a is None else node, None if b is None else node)
                 )
             continue
-        what = _aspects(a.entry, b.entry, times=times) if path or a.entry or b.entry else []
+        what = _aspects(a.entry, b.entry, times=times)
         if a.children is not None and b.children is not None:
             if what:
                 changes.append(Change(path, "changed", a, b, tuple(what)))

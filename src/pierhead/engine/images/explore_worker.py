@@ -20,7 +20,7 @@ from pierhead.engine.images.filetree import (
     totals,
     walk,
 )
-from pierhead.engine.images.layer_entries import DIRECTORY, Entry, LayerFile, entries
+from pierhead.engine.images.layer_entries import DIRECTORY, Entry, LayerFile, all_entries
 from pierhead.errors import NotFound
 
 
@@ -35,14 +35,15 @@ def explore(
     path: str,
     depth: int | None,
     limit: int,
+    out_fd: int = 1,
 ) -> dict[str, Any]:
     """``layers`` are LayerFile's fields, lowest first; ``steps`` what is known about each.
 
     Raises ``NotFound`` for a ``path`` that isn't in the image, before anything is written.
     """
     merged = Tree(listing=files)
-    for layer in layers:
-        merged.add(entries(LayerFile(*layer).open()))
+    for members in all_entries([LayerFile(*layer) for layer in layers]):
+        merged.add(members)
     start = path.strip("/").encode("utf-8", "surrogateescape")
     top = find(merged.root, start) if tree else merged.root
     if top is None:
@@ -50,7 +51,7 @@ def explore(
     below = totals(merged.root)
     size, count = below[merged.root]
     folders = len(below) - 1
-    out = Writer(1)
+    out = Writer(out_fd)
     out.put("{")
     out.members(
         head

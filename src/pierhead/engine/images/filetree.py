@@ -241,7 +241,7 @@ class Tree:
     def _whiteout(self, entry: Entry, number: int, report: LayerReport) -> None:
         above, _, base = entry.path.rpartition(b"/")
         if base == OPAQUE_MARK:
-            node = find(self.root, above)
+            node = find(self.root, above + b"/.")  # the dot: links are followed there too
             if node is None or node.children is None:
                 return
             for name, child in node.children.items():
@@ -249,7 +249,7 @@ class Tree:
                 self._remove(child, path, number, report)
             node.children = {}
             return
-        parent = find(self.root, above)
+        parent = find(self.root, above + b"/.")
         if parent is None or parent.children is None:
             return
         name = base[len(WHITEOUT_PREFIX) :]

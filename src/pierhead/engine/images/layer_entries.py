@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from pierhead.errors import InvalidParameter
@@ -21,6 +21,7 @@ from pierhead.oci.tar import BLOCK, Header
 ENTRIES_LIMIT: Final = 4_000_000
 """Members of all layers of an image that are looked at: about 2 GB of memory."""
 
+THREADS: Final = 2
 _WINDOW: Final = 16 << 10
 _STEP: Final = 1 << 20
 _ENDED: Final = "unexpected end of the tar archive"
@@ -157,6 +158,22 @@ def entries(source: Source) -> Iterator[Entry]:
         entry, position = _extended(source, position)
         if entry is not None:
             yield entry
+
+
+def all_entries(layers: Sequence[LayerFile]) -> Iterator[Iterable[Entry]]:
+    """The members of each layer, in the layers' order.
+
+    Compressed ones are read by two threads: decompressing leaves the interpreter free.
+    """
+    packed = sum(layer.compressed for layer in layers)
+    if packed < 2:
+        for layer in layers:
+            yield entries(layer.open())
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(lambda layer: list(entries(layer.open())), layers)
 
 
 def _plain(block: bytes, kind: int, offset: int) -> Entry | None:
