@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pierhead import tasks
+from pierhead.distribution.complaints import RegistryError
 from pierhead.distribution.parcels import Piece, mountable
 from pierhead.distribution.progress import Reporter
 from pierhead.engine.images.content import Content
@@ -228,8 +229,7 @@ class _Attempt:
         ]
 
     async def _exists(self, blob: Descriptor) -> Descriptor | None:
-        size = await self.registry.blob_exists(self._path, blob.digest)
-        if size is None:
+        if not await exists(self.registry, self._path, blob.digest):
             self.shared.content.drop_source(blob.digest, self.repository)
             return None
         self._say("Layer already exists")
@@ -288,6 +288,19 @@ class _Attempt:
 
     def _seen(self, blob: Descriptor) -> None:
         self.shared.content.add_source(blob.digest, self.repository)
+
+
+async def exists(registry: Registry, path: str, digest: str) -> bool:
+    """Whether a repository has a blob, as far as we may know.
+
+    An answer to HEAD doesn't say why we mayn't: sending the blob will.
+    """
+    try:
+        return await registry.blob_exists(path, digest) is not None
+    except RegistryError as error:
+        if error.of_proof or error.status not in (400, 401, 403, 405):
+            raise
+        return False
 
 
 def file_source(path: Path, start: int, length: int) -> Callable[[int], AsyncIterator[bytes]]:

@@ -9,13 +9,15 @@ image. What the registry knows an image by afterwards is kept here (``RepoDigest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pierhead import tasks
+from pierhead.distribution.complaints import RegistryError
 from pierhead.distribution.credentials import Credentials, decode
-from pierhead.distribution.layer_push import LayerPusher
+from pierhead.distribution.layer_push import LayerPusher, exists
 from pierhead.distribution.parcels import Parcel, Piece, Shipment, plan
 from pierhead.distribution.progress import Message, Progress, following
 from pierhead.engine.events import EventBus
@@ -31,6 +33,23 @@ from pierhead.store.snapshots import Snapshotter
 
 if TYPE_CHECKING:
     from pierhead.distribution.registry import Registry
+
+
+@contextmanager
+def _proofs_later() -> Iterator[None]:
+    """A registry that wants to know who asks is one that answers: the first blob finds out."""
+    try:
+        yield
+    except RegistryError as error:
+        if error.status != 401:
+            raise
+
+
+def _words(error: PierError) -> str:
+    """Docker's words for what is wrong with a push: without the request that failed."""
+    if isinstance(error, RegistryError) and error.of_proof and error.__cause__ is not None:
+        return str(error.__cause__)
+    return error.message
 
 
 class Pusher:
@@ -82,7 +101,8 @@ class Pusher:
                 yield message
         except PierError as error:
             # Without a code: clients of all ages take 401 for "ask for a password".
-            yield {"errorDetail": {"message": error.message}, "error": error.message}
+            words = _words(error)
+            yield {"errorDetail": {"message": words}, "error": words}
 
     async def _run(
         self,
@@ -97,7 +117,8 @@ class Pusher:
         async with Registry(
             ref.domain, self._settings, credentials=credentials, push=True
         ) as registry:
-            await registry.ping()
+            with _proofs_later():
+                await registry.ping()
             for each in names:
                 await _Push(self, registry, each, platform, progress).run()
         self._tell(ref, names[-1])
@@ -171,15 +192,13 @@ class _Push:
             await self._send(shipment)
 
     async def _send(self, shipment: Shipment) -> None:
-        await self._send_layers(shipment.parcels)
+        await self._send_blobs(shipment.parcels)
         whole = shipment.index
         if whole is not None and not all(
             parcel.manifest(self.sent) is parcel.kept for parcel in shipment.parcels
         ):
             whole = None  # a layer goes in another form: the index would name what isn't there
         parcels = shipment.parcels if whole is not None else [_main(shipment)]
-        for parcel in parcels:
-            await self._send_config(parcel)
         if whole is None:
             top = parcels[0].manifest(self.sent)
         else:
@@ -196,15 +215,22 @@ class _Push:
         if shipment.instead_of is not None:
             self.progress.aux(_instead(shipment.instead_of, top))
 
-    async def _send_layers(self, parcels: list[Parcel]) -> None:
+    async def _send_blobs(self, parcels: list[Parcel]) -> None:
+        """Layers and configs; a config is soon there, or tells that nothing may be sent."""
         pieces: dict[str, Piece] = {}
         for parcel in parcels:
             for piece in reversed(parcel.pieces):
                 self.progress.mark(piece.id, "Preparing")
                 pieces.setdefault(piece.key, piece)
         waiting = [
-            tasks.spawn(_outcome(self._send_layer(piece)), name=f"push {piece.id}")
-            for piece in pieces.values()
+            *(
+                tasks.spawn(_outcome(self._send_config(parcel)), name="push a config")
+                for parcel in parcels
+            ),
+            *(
+                tasks.spawn(_outcome(self._send_layer(piece)), name=f"push {piece.id}")
+                for piece in pieces.values()
+            ),
         ]
         try:
             for done in asyncio.as_completed(waiting):
@@ -223,7 +249,7 @@ class _Push:
 
     async def _send_config(self, parcel: Parcel) -> None:
         config = parcel.config
-        if await self.registry.blob_exists(self.ref.path, config.digest) is not None:
+        if await exists(self.registry, self.ref.path, config.digest):
             return
         data = self.pusher.blobs.read(config.digest)
 
