@@ -99,6 +99,19 @@ class Lower:
             os.close(fd)
             os.close(parent)
 
+    def open(self, path: bytes) -> int | None:
+        """A descriptor of the regular file ``path``, for the caller to close."""
+        found = self._locate(path)
+        if found is None:
+            return None
+        parent, base, info = found
+        try:
+            if not stat.S_ISREG(info.st_mode):
+                return None
+            return os.open(base, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        finally:
+            os.close(parent)
+
     def copy_up(self, path: bytes, target: bytes) -> bool:
         """Copy the file (or symlink) ``path`` from below to ``target``; False if it isn't there."""
         found = self._locate(path)
