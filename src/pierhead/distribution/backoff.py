@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+from collections.abc import Sequence
 from typing import Final
 
 PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -29,11 +30,14 @@ def retry_after_s(value: str | None, now_s: float) -> float | None:
     return max(0.0, when.timestamp() - now_s)
 
 
-def pause_s(failures: int, asked_s: float | None) -> float | None:
+def pause_s(
+    failures: int, asked_s: float | None, pauses_s: Sequence[float] = PAUSES_S
+) -> float | None:
     """How long to wait after the ``failures``-th failure in a row; ``None``: give up.
 
-    What the registry asked for counts, but not beyond our patience.
+    What the registry asked for counts, but not beyond our patience. After no failure in a
+    row (``failures`` is 0: much came before the line broke) hardly at all.
     """
     if asked_s is not None:
         return asked_s if asked_s <= PATIENCE_S else None
-    return PAUSES_S[min(failures, len(PAUSES_S)) - 1]
+    return pauses_s[min(failures, len(pauses_s)) - 1] if failures else min(0.1, pauses_s[0])

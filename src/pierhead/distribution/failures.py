@@ -88,7 +88,9 @@ def reason(error: BaseException, *, reached: bool) -> tuple[str, bool]:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "unexpected EOF", True
     if isinstance(error, OSError):
-        if error.errno in (errno.ECONNRESET, errno.EPIPE):
+        if error.errno == errno.EPIPE:
+            return "write: broken pipe", True
+        if error.errno == errno.ECONNRESET:
             return "read: connection reset by peer", True
         return (error.strerror or str(error) or type(error).__name__).lower(), True
     if isinstance(error, aiohttp.ClientResponseError):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from pierhead.distribution import proxies, tls
+from pierhead.distribution.backoff import PAUSES_S
 from pierhead.distribution.endpoints import Endpoint
 from pierhead.distribution.failures import failed, translate
 from pierhead.errors import TooLarge
@@ -48,6 +49,8 @@ class Limits:
     """For a whole manifest, token or list."""
     commit_s: float = 900.0
     """For the registry's answer to the last byte of an upload: it hashes the blob first."""
+    pauses_s: tuple[float, ...] = PAUSES_S
+    """Before the second try, the third, ..."""
 
 
 def origin(url: str) -> Origin:

@@ -132,7 +132,7 @@ class Registry:
         """The first endpoint's answer; the last one's error if none has one."""
         for connection in (usable := self._usable()):
             try:
-                return await self._patiently(lambda c=connection: ask(c))  # type: ignore[misc]
+                return await self._patiently(connection, ask)
             except PierError as error:
                 unreached = isinstance(error, TransportError) and not error.reached
                 connection.dead = connection.dead or unreached
@@ -145,16 +145,21 @@ class Registry:
                 )
         raise AssertionError("no endpoints")
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask again, a few times, after failures that pass."""
-        attempts = transfer.Attempts(_SMALL_ATTEMPTS, None)
+    async def _patiently(
+        self, connection: Connection, ask: Callable[[Connection], Awaitable[T]]
+    ) -> T:
+        """Ask again, a few times, after failures that pass; a mirror has one try."""
+        attempts = self._tries(1 if connection.endpoint.mirror else _SMALL_ATTEMPTS, None)
         while True:
             try:
-                return await ask()
+                return await ask(connection)
             except (RegistryError, TransportError) as error:
                 if isinstance(error, TransportError) and not error.reached:
                     raise  # others may be reached sooner
-                await attempts.failed(error, -1)
+                await attempts.failed(error, 0)
+
+    def _tries(self, limit: int, on_wait: Waiting | None, start: int = 0) -> transfer.Attempts:
+        return transfer.Attempts(limit, on_wait, self._client.limits.pauses_s, start=start)
 
     def _scopes(self, repo: str) -> tuple[str, ...]:
         return (f"repository:{repo}:{'pull,push' if self._push else 'pull'}",)
@@ -322,7 +327,7 @@ class Registry:
             descriptor,
             write,
             offset=offset,
-            attempts=transfer.Attempts(self._attempts, on_wait),
+            attempts=self._tries(self._attempts, on_wait, offset),
             on_progress=on_progress,
         )
 
@@ -399,7 +404,7 @@ class Registry:
             digest,
             size_bytes,
             source,
-            attempts=transfer.Attempts(self._attempts, on_wait),
+            attempts=self._tries(self._attempts, on_wait),
             commit_s=self._client.limits.commit_s,
             stall_s=self._client.limits.stall_s,
             on_progress=on_progress,

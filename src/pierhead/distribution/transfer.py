@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pierhead.distribution.backoff import pause_s
+from pierhead.distribution.backoff import PAUSES_S, pause_s
 from pierhead.distribution.complaints import RegistryError
 from pierhead.distribution.connection import Connection
 from pierhead.distribution.failures import TransportError, failed
@@ -29,7 +29,7 @@ Waiting = Callable[[int], None]
 Source = Callable[[int], AsyncIterator[bytes]]
 """Opens a blob to upload from an offset; may be asked again after a broken connection."""
 
-HEADWAY_BYTES: Final = 1 << 20
+HEADWAY_BYTES: Final = 1 << 18
 """So much since the last failure makes it forgotten: a bad line is not a bad registry."""
 _RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _UPLOADED: Final = re.compile(r"(?:bytes=)?(\d{1,18})-(\d{1,18})")
@@ -70,25 +70,32 @@ async def open_blob(
 class Attempts:
     """Counts the failures of one transfer and pauses between its tries."""
 
-    def __init__(self, limit: int, on_wait: Waiting | None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        on_wait: Waiting | None,
+        pauses_s: Sequence[float] = PAUSES_S,
+        *,
+        start: int = 0,
+    ) -> None:
         self._limit = limit
         self._on_wait = on_wait
+        self._pauses_s = pauses_s
         self._failures = 0
-        self._mark = -1
+        self._mark = start
 
     async def failed(self, error: PierError, position: int, *, again: bool = False) -> None:
         """Wait before the next try; raise ``error`` if there should be none.
 
         ``again``: a further try makes sense although the error isn't one that passes.
         """
-        if position - self._mark >= HEADWAY_BYTES:
-            self._failures = 0
+        headway = position - self._mark >= HEADWAY_BYTES
         self._mark = position
-        self._failures += 1
+        self._failures = 0 if headway else self._failures + 1
         if self._failures >= self._limit or not (again or passing(error)):
             raise error
         asked = error.retry_after_s if isinstance(error, RegistryError) else None
-        seconds = pause_s(self._failures, asked)
+        seconds = pause_s(self._failures, asked, self._pauses_s)
         if seconds is None:
             raise error
         log.info("transfer broke off, trying again", extra={"error": str(error), "in_s": seconds})
