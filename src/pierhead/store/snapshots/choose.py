@@ -106,14 +106,15 @@ def probe(paths: Paths) -> tuple[ErofsMode | None, str]:
 
     A tiny image of 512-byte blocks is mounted and stacked, in the data root, as layers are.
     """
-    from pierhead.store.erofs.index import tiny_image
+    from pierhead.store.snapshots.probe_image import probe_image
 
     directory = paths.tmp / f"probe-{secrets.token_hex(4)}"
     directory.mkdir()
     try:
-        for number in (0, 1):
-            (directory / f"{number}.erofs").write_bytes(tiny_image())
-        return _probe(paths, [directory / "0.erofs", directory / "1.erofs"])
+        images = [directory / "1.erofs", directory / "2.erofs"]
+        for number, image in enumerate(images, start=1):
+            image.write_bytes(probe_image(number))
+        return _probe(paths, images)
     finally:
         for name in os.listdir(directory):
             with contextlib.suppress(OSError):
@@ -177,12 +178,20 @@ def _stacks(fds: Sequence[int], place: Path) -> bool:
     view.mkdir()
     try:
         mounts.mount_overlay(view, [Path(f"/proc/self/fd/{fd}") for fd in fds], None, None)
-        mounts.unmount(view, lazy=True)
+        try:
+            return _reads(view)
+        finally:
+            mounts.unmount(view, lazy=True)
     except OSError:
         return False
     finally:
         view.rmdir()
-    return True
+
+
+def _reads(view: Path) -> bool:
+    from pierhead.store.snapshots.probe_image import CONTENT, NAME
+
+    return (view / NAME).read_bytes() == CONTENT
 
 
 def _check_attached(fds: Sequence[int], paths: Paths) -> None:
