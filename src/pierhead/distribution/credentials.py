@@ -98,7 +98,7 @@ def _document(header: str, name: str) -> dict[str, Any]:
 
 def _unpack(packed: str) -> tuple[str, str]:
     try:
-        text = base64.b64decode(packed + "=" * (-len(packed) % 4)).decode()
+        text = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode()
     except (ValueError, binascii.Error) as error:
         raise InvalidParameter("invalid X-Registry-Auth header: bad auth field") from error
     username, _, password = text.partition(":")

@@ -100,8 +100,7 @@ async def _mirrors(
     named = settings.registry_mirrors_for
     urls += named.get(DEFAULT_DOMAIN if hub else domain, ())
     found = []
-    for url in dict.fromkeys(urls):
-        url = validate_mirror(url).rstrip("/")
+    for url in dict.fromkeys(validate_mirror(url).rstrip("/") for url in urls):
         host = urlsplit(url).netloc
         insecure, addresses = await _insecure(host, settings.insecure_registries, lookup)
         verify = not insecure and url.startswith("https://")

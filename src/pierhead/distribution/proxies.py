@@ -74,10 +74,11 @@ def _matches(
     name, wanted = _split_port(entry)
     if wanted and wanted != str(port):
         return False
-    try:
-        return address is not None and address == ipaddress.ip_address(name)
-    except ValueError:
-        pass
+    if address is not None:
+        try:
+            return address == ipaddress.ip_address(name)
+        except ValueError:
+            return False
     if name.startswith("*."):
         name = name[1:]
     if name.startswith("."):
