@@ -9,6 +9,7 @@ of a msgspec struct, following a plan made once per type; msgspec then checks th
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -24,6 +25,12 @@ Step = Callable[[Any], Any]
 
 # moby's strslice: a bare string stands for a list of one.
 _STRING_OR_LIST: Final = frozenset({"Cmd", "Entrypoint", "Shell"})
+
+_AT_BYTE: Final = re.compile(r"(?:malformed: )?([a-z ]+) \(byte (\d+)\)$")
+_LOOKING_FOR: Final = {
+    "object keys must be strings": "object key string",
+    "invalid character": "value",
+}
 
 _decode_any = msgspec.json.Decoder().decode
 _encode_any = msgspec.json.Encoder().encode
@@ -64,7 +71,7 @@ def parse(body: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise InvalidParameter("invalid JSON: nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidParameter(f"invalid JSON: {_syntax(str(error))}") from error
+        raise InvalidParameter(f"invalid JSON: {_syntax(str(error), body)}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -198,8 +205,17 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "something else")
 
 
-def _syntax(message: str) -> str:
-    """msgspec's words for a syntax error, said of the body rather than of the library."""
+def _syntax(message: str, body: bytes) -> str:
+    """msgspec's words for a syntax error as Go's decoder says it, which clients compare."""
+    match = _AT_BYTE.search(message)
+    if match is not None:
+        at = int(match[2])
+        if match[1] == "trailing characters":
+            return f"unexpected content after JSON (byte {at})"
+        place = _LOOKING_FOR.get(match[1])
+        if place is not None and at < len(body):
+            found = body[at:].decode(errors="replace")[0]
+            return f"invalid character {found!r} looking for beginning of {place} (byte {at})"
     return message.replace("JSON is malformed: ", "").replace("Input data was truncated", "EOF")
 
 

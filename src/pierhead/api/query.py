@@ -41,9 +41,9 @@ def integer(name: str, value: str | None, default: int | None = None) -> int | N
 
 def dimension(name: str, value: str | None) -> int:
     """A terminal's height or width: an unsigned integer of 32 bits, required."""
-    if value is None or not value.isascii() or not value.isdigit():
+    if value is None or not _INTEGER.fullmatch(value):
         raise InvalidParameter(f'invalid resize {name} "{value or ""}": invalid syntax')
-    if int(value[:11]) >= 1 << 32:
+    if not 0 <= int(value) < 1 << 32:
         raise InvalidParameter(f'invalid resize {name} "{value}": value out of range')
     return int(value)
 

@@ -220,6 +220,30 @@ def pids(layout: Layout, cgroup: str) -> list[int]:
     return sorted(found)
 
 
+def lift_pids_limit(layout: Layout, cgroup: str) -> None:
+    """Let the group have any number of processes. crun 1.8 can't: it writes ``-1``.
+
+    Raises ``OSError``.
+    """
+    directory = layout.directory("pids", cgroup)
+    if directory is not None:
+        (directory / "pids.max").write_text("max")
+
+
+def lift_cpu_quota(layout: Layout, cgroup: str) -> None:
+    """Let the group use any share of the processors; its period stays. As above for crun 1.8.
+
+    Raises ``OSError``.
+    """
+    directory = layout.directory("cpu", cgroup)
+    if directory is None:
+        return
+    if layout.version == "v2":
+        (directory / "cpu.max").write_text("max")
+    else:
+        (directory / "cpu.cfs_quota_us").write_text("-1")
+
+
 def remove(layout: Layout, cgroup: str, *, kill: bool = True, timeout_s: float = 2.0) -> bool:
     """Remove the group in every hierarchy; with ``kill`` whatever is left in it dies first.
 

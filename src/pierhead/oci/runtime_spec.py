@@ -22,18 +22,18 @@ Namespace = str | None
 """``None``: the host's. ``NEW``: one of its own. Else the path of the one to join."""
 
 MASKED_PATHS: Final = (
-    "/proc/asound",
     "/proc/acpi",
+    "/proc/asound",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
     "/proc/sched_debug",
     "/proc/scsi",
-    "/sys/firmware",
+    "/proc/timer_list",
+    "/proc/timer_stats",
     "/sys/devices/virtual/powercap",
+    "/sys/firmware",
 )
 READONLY_PATHS: Final = (
     "/proc/bus",

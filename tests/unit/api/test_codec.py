@@ -72,3 +72,17 @@ def test_empty_and_null_bodies() -> None:
 
 def test_encode_ends_the_line() -> None:
     assert encode({"a": "<é>"}) == '{"a":"<é>"}\n'.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{invalid", "invalid character 'i' looking for beginning of object key string"),
+        (b"{} more", "unexpected content after JSON"),
+        (b'{"a": x}', "invalid character 'x' looking for beginning of value"),
+        (b'{"a": "\xc3\xa9"} \xc3\xa9', "unexpected content after JSON"),
+    ],
+)
+def test_syntax_errors_in_the_words_that_clients_compare(body: bytes, words: str) -> None:
+    with pytest.raises(InvalidParameter, match=words):
+        parse(body)

@@ -117,3 +117,25 @@ def test_a_busy_group_stays(group: tuple[cgroups.Layout, Path]) -> None:
     layout, folder = group
     (folder / "stands-for-a-process").write_text("")
     assert not cgroups.remove(layout, "/pierhead/x", kill=False)
+
+
+def test_limits_are_lifted(tmp_path: Path) -> None:
+    for version, pids, cpu, expected in (
+        ("v1", "pids", "cpu", ("cpu.cfs_quota_us", "-1")),
+        ("v2", "", "", ("cpu.max", "max")),
+    ):
+        base = tmp_path / version
+        (base / pids / "g").mkdir(parents=True)
+        (base / cpu / "g").mkdir(parents=True, exist_ok=True)
+        layout = cgroups.Layout(
+            version,  # type: ignore[arg-type]
+            ("pids", "cpu"),
+            {"pids": base / "pids", "cpu": base / "cpu"},
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cgroups, "ROOT", base)
+            cgroups.lift_pids_limit(layout, "/g")
+            cgroups.lift_cpu_quota(layout, "/g")
+        assert (base / pids / "g" / "pids.max").read_text() == "max"
+        name, content = expected
+        assert (base / cpu / "g" / name).read_text() == content

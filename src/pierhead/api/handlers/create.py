@@ -26,7 +26,10 @@ _SYSCTLS = "com.docker.network.endpoint.sysctls"
 
 
 async def create(call: Call) -> StreamResponse:
-    document = codec.parse(await call.read_json())
+    body = await call.read_json()
+    if not body:
+        raise InvalidParameter("invalid JSON: EOF: the body is empty, it must tell an Image")
+    document = codec.parse(body)
     config, host, networking = decode_create(document)
     warnings = adapt(config, host, networking, call.api)
     _reject_legacy_capabilities(document, call.api)

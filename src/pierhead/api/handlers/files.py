@@ -29,14 +29,14 @@ def _stat_header(stat: dict[str, Any]) -> dict[str, str]:
 async def stat(call: Call) -> StreamResponse:
     path = _path(call)
     container = call.engine.containers.get(call.name)
-    found = await call.engine.files.stat(container, path)
+    found = await call.engine.files.stat(container, path, ref=call.name)
     return Response(headers=_stat_header(found))
 
 
 async def get_archive(call: Call) -> StreamResponse:
     path = _path(call)
     container = call.engine.containers.get(call.name)
-    found, source = await call.engine.files.archive(container, path)
+    found, source = await call.engine.files.archive(container, path, ref=call.name)
     return await call.stream_bytes(source, _TAR, _stat_header(found))
 
 
@@ -49,6 +49,7 @@ async def put_archive(call: Call) -> StreamResponse:
         call.chunks(),
         no_overwrite_dir_non_dir=call.flag("noOverwriteDirNonDir"),
         copy_uid_gid=call.flag("copyUIDGID"),
+        ref=call.name,
     )
     return call.empty(200)
 

@@ -63,9 +63,11 @@ def check_port(port: str) -> None:
     ends = [first, last] if dash else [first]
     good = all(e.isascii() and e.isdigit() and 0 < int(e) < 65536 for e in ends)
     if not good or protocol.lower() not in ("", "tcp", "udp", "sctp"):
-        raise InvalidParameter(f'invalid port specification: "{port}"')
+        raise InvalidParameter(f"invalid JSON: invalid port '{port}': invalid syntax")
     if dash and int(first) > int(last):
-        raise InvalidParameter(f'invalid port specification: "{port}"')
+        raise InvalidParameter(
+            f"invalid JSON: invalid port '{port}': the range ends before it begins"
+        )
 
 
 def check_health(health: HealthConfig | None) -> None:

@@ -166,7 +166,7 @@ def _ports(host: HostConfig) -> None:
                 e.isascii() and e.isdigit() and int(e) < 65536
                 for e in ([first, last] if dash else [first])
             ):
-                raise InvalidParameter(f'invalid port specification: "{text}"')
+                raise InvalidParameter(f"invalid port '{text}': invalid syntax")
             if binding.host_ip:
                 try:
                     ipaddress.ip_address(binding.host_ip)

@@ -212,7 +212,7 @@ def _resolve_modes(ctx: Context, host: HostConfig) -> None:
             if field == "network_mode":
                 continue  # Docker leaves this one to start
             raise InvalidParameter(
-                f"can't find container of {field}: {value.removeprefix('container:')}"
+                f"invalid {field}: No such container: {value.removeprefix('container:')}"
             ) from None
         setattr(host, field, f"container:{other.id}")
 

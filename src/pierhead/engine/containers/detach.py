@@ -24,8 +24,8 @@ def parse_keys(text: str | None) -> bytes:
             codes.append(ord(key))
             continue
         name = key[5:] if key.startswith("ctrl-") else ""
-        if len(name) == 1 and "a" <= name.lower() <= "z":
-            codes.append(ord(name.lower()) - ord("a") + 1)
+        if len(name) == 1 and "a" <= name <= "z":
+            codes.append(ord(name) - ord("a") + 1)
         elif name in _SPECIAL:
             codes.append(_SPECIAL[name])
         elif key == "DEL":

@@ -5,12 +5,14 @@ Light to import: ``files`` looks at a file itself, whatever is heavy is in ``fil
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pierhead.errors import InvalidParameter, NotFound
 from pierhead.linux.paths import final_path, resolve_in_root
 
 _PATH: Final = os.O_PATH | os.O_CLOEXEC
@@ -68,6 +70,15 @@ def locate(root: int, path: str) -> int:
         return os.open(base, _PATH | os.O_NOFOLLOW, dir_fd=parent)
     finally:
         os.close(parent)
+
+
+def not_found(error: OSError, path: str, name: str) -> NotFound | InvalidParameter:
+    """What the client is told when ``path`` could not be opened in the container ``name``."""
+    if error.errno == errno.ENOTDIR and path.endswith("/"):
+        return InvalidParameter(f"{path} in container {name}: not a directory")
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NotFound(f"Could not find the file {path} in container {name}")
+    return InvalidParameter(f"cannot access {path} in container {name}: {error.strerror}")
 
 
 def stat_path(root: int, path: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pierhead.engine.containers import file_paths
 from pierhead.engine.containers.model import ContainerRecord, ContainerStatus
 from pierhead.engine.images.feed import out_of_pipe, through_pipe
 from pierhead.engine.volumes.service import VolumeService
-from pierhead.errors import Internal, InvalidParameter, NotFound, Unavailable
+from pierhead.errors import Internal, InvalidParameter, Unavailable
 from pierhead.linux import worker
 from pierhead.store.paths import Paths
 
@@ -87,33 +87,33 @@ class ContainerFiles:
             with suppress(OSError):
                 stray.rmdir()
 
-    async def stat(self, container: ContainerWithFiles, path: str) -> dict[str, Any]:
+    async def stat(
+        self, container: ContainerWithFiles, path: str, *, ref: str = ""
+    ) -> dict[str, Any]:
         """``HEAD /archive``: name, size, mode (Go's os.FileMode), mtime, linkTarget.
 
-        Raises ``NotFound("Could not find the file x in container y")``.
+        ``ref``: what the client calls the container, for messages. Raises
+        ``NotFound("Could not find the file x in container y")``, ``InvalidParameter``.
         """
+        name = ref or container.name
         path = _checked(path)
         async with self._view(container) as view:
             if view.pass_fds:  # running: one look, resolved within its root, needs no worker
                 try:
                     return await asyncio.to_thread(file_paths.stat_path, view.pass_fds[0], path)
                 except OSError as error:
-                    raise NotFound(
-                        f"Could not find the file {path} in container {container.name}"
-                    ) from error
-            found: dict[str, Any] = await self._call(
-                "stat_only", view, path=path, name=container.name
-            )
+                    raise file_paths.not_found(error, path, name) from error
+            found: dict[str, Any] = await self._call("stat_only", view, path=path, name=name)
             return found
 
     async def archive(
-        self, container: ContainerWithFiles, path: str
+        self, container: ContainerWithFiles, path: str, *, ref: str = ""
     ) -> tuple[dict[str, Any], AsyncIterator[bytes]]:
         """``GET /archive``: the stat of ``path`` and a tar stream of it.
 
         Close the stream (``aclose``) when it isn't read to its end. Raises ``NotFound``.
         """
-        stream = self._archive(container, _checked(path))
+        stream = self._archive(container, _checked(path), ref or container.name)
         try:
             found = await anext(stream)
         except BaseException:
@@ -122,13 +122,13 @@ class ContainerFiles:
         return json.loads(found), stream
 
     async def _archive(
-        self, container: ContainerWithFiles, path: str
+        self, container: ContainerWithFiles, path: str, name: str
     ) -> AsyncGenerator[bytes, None]:
         """The stat as JSON first, then the tar."""
         async with self._view(container) as view:
 
             async def produce(fd: int) -> None:
-                await self._call("archive", view, stdout=fd, path=path, name=container.name)
+                await self._call("archive", view, stdout=fd, path=path, name=name)
 
             head, length = b"", None
             chunks = out_of_pipe(produce)
@@ -157,6 +157,7 @@ class ContainerFiles:
         *,
         no_overwrite_dir_non_dir: bool = False,
         copy_uid_gid: bool = False,
+        ref: str = "",
     ) -> None:
         """``PUT /archive``: unpack a tar (plain or compressed) into the directory ``path``.
 
@@ -173,7 +174,7 @@ class ContainerFiles:
                     view,
                     stdin=fd,
                     path=path,
-                    name=container.name,
+                    name=ref or container.name,
                     read_only_rootfs=container.record.host_config.readonly_rootfs,
                     no_overwrite_dir_non_dir=no_overwrite_dir_non_dir,
                     owner=user if copy_uid_gid and user else None,

@@ -19,9 +19,15 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
-from pierhead.engine.containers.file_paths import STAT_HEAD_BYTES, base_name, locate, stat_path
+from pierhead.engine.containers.file_paths import (
+    STAT_HEAD_BYTES,
+    base_name,
+    locate,
+    not_found,
+    stat_path,
+)
 from pierhead.engine.containers.users import lookup_user, read_account_files
-from pierhead.errors import Forbidden, InvalidParameter, NotFound
+from pierhead.errors import Forbidden, InvalidParameter
 from pierhead.linux import syscalls as sc
 from pierhead.linux.paths import make_mount_point, resolve_in_root
 from pierhead.oci import tar
@@ -90,7 +96,7 @@ def stat_only(*, root: str, mounts: list[dict[str, Any]], path: str, name: str) 
     try:
         return stat_path(enter(root, mounts), path)
     except OSError as error:
-        raise _not_found(error, path, name) from error
+        raise not_found(error, path, name) from error
 
 
 def archive(*, root: str, mounts: list[dict[str, Any]], path: str, name: str) -> None:
@@ -104,7 +110,7 @@ def archive(*, root: str, mounts: list[dict[str, Any]], path: str, name: str) ->
         found = stat_path(root_fd, path)
         fd = locate(root_fd, path)
     except OSError as error:
-        raise _not_found(error, path, name) from error
+        raise not_found(error, path, name) from error
     head = json.dumps(found).encode()
     write_all(1, len(head).to_bytes(STAT_HEAD_BYTES, "big") + head)
     info = os.fstat(fd)
@@ -181,7 +187,7 @@ def extract(
     try:
         fd = resolve_in_root(root_fd, path, flags=_PATH)
     except OSError as error:
-        raise _not_found(error, path, name) from error
+        raise not_found(error, path, name) from error
     if not stat.S_ISDIR(os.fstat(fd).st_mode):
         raise InvalidParameter("extraction point is not a directory")
     _check_writable(fd, root_fd, read_only_rootfs)
@@ -343,9 +349,3 @@ def inside(name: bytes) -> bytes:
 
 def _show(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
-
-
-def _not_found(error: OSError, path: str, name: str) -> NotFound | InvalidParameter:
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return NotFound(f"Could not find the file {path} in container {name}")
-    return InvalidParameter(f"cannot access {path} in container {name}: {error.strerror}")

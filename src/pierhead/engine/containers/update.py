@@ -15,6 +15,7 @@ from pierhead.engine.containers.events import emit
 from pierhead.engine.containers.model import Phase
 from pierhead.engine.containers.specinputs import resources_of
 from pierhead.errors import Conflict, InvalidParameter
+from pierhead.linux import cgroups
 from pierhead.oci.runtime_spec import build_resources
 from pierhead.runtime.crun import RuntimeFailed
 
@@ -45,12 +46,11 @@ async def update(
         except Conflict as error:
             raise Conflict(f"Cannot update container {container.id}: {error.message}") from error
         if container.running and _given(asked):
-            resources = resources_of(merged, swap_accounting=ctx.facts.swap_limit)
             try:
-                await ctx.runtime.update(container.id, build_resources(resources))
-            except RuntimeFailed as error:
+                await _apply(ctx, container, merged)
+            except (RuntimeFailed, OSError) as error:
                 raise InvalidParameter(
-                    f"Cannot update container {container.id}: {error.message}"
+                    f"Cannot update container {container.id}: {error}"
                 ) from error
         container.record = msgspec.structs.replace(container.record, host_config=merged)
         ctx.registry.save(container)
@@ -58,8 +58,26 @@ async def update(
     return warnings
 
 
+async def _apply(ctx: Context, container: Container, merged: HostConfig) -> None:
+    """To the running container. Raises ``RuntimeFailed``, ``OSError``."""
+    resources = build_resources(resources_of(merged, swap_accounting=ctx.facts.swap_limit))
+    # The runtime sets limits only; one that is no more is lifted by us.
+    if merged.cpu_quota < 0:
+        resources["cpu"].pop("quota")
+        if not resources["cpu"]:
+            del resources["cpu"]
+    await ctx.runtime.update(container.id, resources)
+    cgroup = ctx.cgroup_of(container.record)
+    if merged.cpu_quota < 0:
+        cgroups.lift_cpu_quota(ctx.layout, cgroup)
+    if merged.pids_limit is not None and merged.pids_limit <= 0:
+        cgroups.lift_pids_limit(ctx.layout, cgroup)
+
+
 def _given(asked: HostConfig) -> bool:
-    return any(getattr(asked, field) not in (0, "", None) for field in FIELDS)
+    return asked.pids_limit is not None or any(
+        getattr(asked, field) not in (0, "", None) for field in FIELDS
+    )
 
 
 def merge_resources(
@@ -87,7 +105,7 @@ def merge_resources(
         if value not in (0, "", None) or (field == "pids_limit" and value is not None):
             setattr(merged, field, value)
     if merged.pids_limit is not None and merged.pids_limit <= 0:
-        merged.pids_limit = None
+        merged.pids_limit = 0
     if policy is not None and policy.name:
         if current.auto_remove and policy.name != "no":
             raise Conflict(

@@ -20,12 +20,12 @@ class Files:
         self.got = b""
         self.options: dict[str, Any] = {}
 
-    async def stat(self, container: Any, path: str) -> dict[str, Any]:
+    async def stat(self, container: Any, path: str, *, ref: str) -> dict[str, Any]:
         if path == "/missing":
             raise NotFound("Could not find the file /missing in container x")
         return STAT
 
-    async def archive(self, container: Any, path: str) -> tuple[dict[str, Any], Any]:
+    async def archive(self, container: Any, path: str, *, ref: str) -> tuple[dict[str, Any], Any]:
         return STAT, self.tar()
 
     async def tar(self) -> AsyncIterator[bytes]:
@@ -64,5 +64,9 @@ async def test_files(tmp_path: Path) -> None:
             "PUT", "/containers/x/archive?path=/&noOverwriteDirNonDir=true", b"data" * 50_000
         )
         assert put.status == 200 and len(files.got) == 200_000
-        assert files.options == {"no_overwrite_dir_non_dir": True, "copy_uid_gid": False}
+        assert files.options == {
+            "no_overwrite_dir_non_dir": True,
+            "copy_uid_gid": False,
+            "ref": "x",
+        }
         assert (await ask("GET", "/containers/x/changes")).body == b"null\n"

@@ -38,7 +38,9 @@ def test_refusals() -> None:
     assert refused(env=["=x"]) == "invalid environment variable: =x"
     assert "NUL" in refused(env=["A=\0"])
     assert "NUL" in refused(cmd=["a\0b"])
-    assert refused(exposed_ports={"x/tcp": {}}) == 'invalid port specification: "x/tcp"'
+    assert (
+        refused(exposed_ports={"x/tcp": {}}) == "invalid JSON: invalid port 'x/tcp': invalid syntax"
+    )
 
 
 @pytest.mark.parametrize("field", ["interval", "timeout", "start_period", "start_interval"])

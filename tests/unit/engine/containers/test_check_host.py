@@ -75,7 +75,7 @@ def check(config: ContainerConfig | None = None, **fields: object) -> tuple[Host
         ),
         (
             {"port_bindings": {"80/tcp": [PortBinding(host_port="http")]}},
-            'invalid port specification: "http"',
+            "invalid port 'http': invalid syntax",
         ),
         (
             {"port_bindings": {"80/tcp": [PortBinding(host_ip="x", host_port="1")]}},

@@ -14,6 +14,8 @@ def test_parse() -> None:
     assert parse_keys("ctrl-@,ctrl-[,ctrl-\\,ctrl-],ctrl-^,ctrl-_") == b"\x00\x1b\x1c\x1d\x1e\x1f"
     with pytest.raises(InvalidParameter, match="Invalid detach keys"):
         parse_keys("ctrl-1")
+    with pytest.raises(InvalidParameter):
+        parse_keys("ctrl-A")
 
 
 def test_plain_input_passes() -> None:

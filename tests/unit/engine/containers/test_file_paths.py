@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from pierhead.engine.containers.file_paths import (
     base_name,
     go_mode,
     locate,
+    not_found,
     stat_path,
 )
+from pierhead.errors import InvalidParameter, NotFound
 
 
 @pytest.mark.parametrize(
@@ -87,3 +90,12 @@ def test_stat_of_links(root: int) -> None:
 def test_not_there(root: int, path: str) -> None:
     with pytest.raises(OSError):
         locate(root, path)
+
+
+def test_what_the_client_is_told() -> None:
+    missing = not_found(OSError(errno.ENOENT, "x"), "/a", "box")
+    assert isinstance(missing, NotFound)
+    assert missing.message == "Could not find the file /a in container box"
+    assert isinstance(not_found(OSError(errno.ENOTDIR, "x"), "/file/a", "box"), NotFound)
+    file = not_found(OSError(errno.ENOTDIR, "x"), "/file/", "box")
+    assert isinstance(file, InvalidParameter) and "not a directory" in file.message

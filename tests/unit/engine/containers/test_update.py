@@ -39,4 +39,4 @@ def test_restart_policy() -> None:
 
 def test_pids_limit_can_be_lifted() -> None:
     merged = merge_resources(HostConfig(pids_limit=9), HostConfig(pids_limit=-1), None)
-    assert merged.pids_limit is None
+    assert merged.pids_limit == 0
