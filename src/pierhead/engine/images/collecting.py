@@ -29,7 +29,7 @@ from pierhead.store.blobs import BlobStore
 log = logging.getLogger(__name__)
 
 DELAY_S: Final = 0.2
-"""How long to wait for more to become garbage (a prune removes image after image)."""
+"""How long blobs wait for more to become garbage (a prune removes image after image)."""
 
 
 class Collector:
@@ -59,6 +59,7 @@ class Collector:
     async def _run(self) -> None:
         try:
             while self._again:
+                await self._remover.release_orphans()
                 await asyncio.sleep(DELAY_S)
                 self._again = False
                 await self.collect()

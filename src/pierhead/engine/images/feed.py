@@ -54,14 +54,20 @@ async def _readable(fd: int) -> None:
 async def _pump(chunks: AsyncIterator[bytes], fd: int) -> None:
     """Write all chunks to the non-blocking ``fd``; a reader that went away ends it quietly."""
     async for chunk in chunks:
-        view = memoryview(chunk)
-        while view:
-            try:
-                view = view[os.write(fd, view) :]
-            except BlockingIOError:
-                await _writable(fd)
-            except BrokenPipeError:
-                return
+        if not await write_to(fd, memoryview(chunk)):
+            return
+
+
+async def write_to(fd: int, view: memoryview) -> bool:
+    """Write all of ``view`` to the non-blocking ``fd``; False if nobody reads any more."""
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            await _writable(fd)
+        except BrokenPipeError:
+            return False
+    return True
 
 
 async def through_pipe(chunks: AsyncIterator[bytes], consume: Callable[[int], Awaitable[T]]) -> T:

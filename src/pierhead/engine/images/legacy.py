@@ -7,16 +7,15 @@ Each layer has a ``json`` (the v1 image of that layer, with its ``parent``) and 
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from pierhead.errors import InvalidParameter
 from pierhead.oci import manifest, reference
-from pierhead.oci.digest import PREFIX
+from pierhead.oci.digest import DiffId
 from pierhead.oci.reference import Reference
-from pierhead.store.compression import CHUNK, FdReader, open_reader
 
 _LAYERS_LIMIT: Final = 256
 _DROPPED: Final = ("id", "parent", "parent_id", "layer_id", "throwaway", "Size")
@@ -24,11 +23,13 @@ _DROPPED: Final = ("id", "parent", "parent_id", "layer_id", "throwaway", "Size")
 
 class Files(Protocol):
     def read(self, name: str) -> bytes: ...
-    def open(self, name: str) -> int: ...
 
 
-def images(archive: Files) -> list[tuple[bytes, list[str], list[Reference]]]:
-    """(config, layer files, names) of every image that ``repositories`` names."""
+MakeConfig = Callable[[list[DiffId]], bytes]
+
+
+def images(archive: Files) -> list[tuple[list[str], MakeConfig, list[Reference]]]:
+    """(layer files, what makes the config of their diff ids, names) of every named image."""
     repositories = manifest.decode_object(archive.read("repositories"), "repositories")
     by_top: dict[str, list[Reference]] = {}
     for repo, tags in repositories.items():
@@ -41,7 +42,7 @@ def images(archive: Files) -> list[tuple[bytes, list[str], list[Reference]]]:
     return [(*_image(archive, top), names) for top, names in by_top.items()]
 
 
-def _image(archive: Files, top: str) -> tuple[bytes, list[str]]:
+def _image(archive: Files, top: str) -> tuple[list[str], MakeConfig]:
     chain: list[dict[str, Any]] = []
     names: list[str] = []
     current: Any = top
@@ -52,11 +53,12 @@ def _image(archive: Files, top: str) -> tuple[bytes, list[str]]:
         chain.insert(0, v1)
         names.insert(0, f"{current}/layer.tar")
         current = v1.get("parent")
+    return names, partial(_config, chain)
+
+
+def _config(chain: list[dict[str, Any]], diff_ids: list[DiffId]) -> bytes:
     config = {key: value for key, value in chain[-1].items() if key not in _DROPPED}
-    config["rootfs"] = {
-        "type": "layers",
-        "diff_ids": [_diff_id(archive, name) for name in names],
-    }
+    config["rootfs"] = {"type": "layers", "diff_ids": diff_ids}
     config["history"] = [
         {
             "created": v1.get("created", ""),
@@ -64,16 +66,4 @@ def _image(archive: Files, top: str) -> tuple[bytes, list[str]]:
         }
         for v1 in chain
     ]
-    return json.dumps(config, sort_keys=True, separators=(",", ":")).encode(), names
-
-
-def _diff_id(archive: Files, name: str) -> str:
-    fd = archive.open(name)
-    try:
-        reader = open_reader(FdReader(fd))
-        hasher = hashlib.sha256()
-        while chunk := reader.read(CHUNK):
-            hasher.update(chunk)
-        return PREFIX + hasher.hexdigest()
-    finally:
-        os.close(fd)
+    return json.dumps(config, sort_keys=True, separators=(",", ":")).encode()

@@ -203,7 +203,7 @@ class ImageRemover:
         image_event(self._events, image, image.id, "delete")
         records.append({"Deleted": image.id})
         for chain_id in freed:
-            if await self._release(chain_id):
+            if not self._index.needed(chain_id) and await self._release(chain_id):
                 records.append({"Deleted": chain_id})
 
     async def _release(self, chain_id: ChainId) -> bool:

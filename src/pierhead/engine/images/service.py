@@ -48,6 +48,7 @@ class ImageService:
         events: EventBus,
     ) -> None:
         self._paths = paths
+        self._db = db
         self._blobs = blobs
         self._snapshots = snapshots
         self._events = events
@@ -220,14 +221,29 @@ class ImageService:
         yield {"status": image_id}
 
     async def load(
-        self, chunks: AsyncIterator[bytes], *, quiet: bool = False
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        quiet: bool = False,
+        platforms: List[str] | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """``POST /images/load``: docker archive or OCI layout; Docker's progress messages.
+
+        All images in it, or only those for ``platforms``.
 
         For an archive that can't be loaded the last message is the error: clients look for
         it there, since dockerd has answered 200 by then in any case.
         """
-        loader = Loader(self._paths, self.index, self._snapshots, self._events, self._platform)
+        loader = Loader(
+            self._paths,
+            self._db,
+            self._blobs,
+            self.index,
+            self._snapshots,
+            self._events,
+            self._platform,
+            [self._wanted(text) for text in platforms or ()],
+        )
         try:
             async for message in loader.run(chunks, quiet=quiet):
                 yield message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -13,12 +14,33 @@ import pytest
 
 from pierhead.engine.images.service import ContainerUse, ImageService
 from pierhead.errors import Conflict, InvalidParameter, NotFound
-from pierhead.oci.digest import ChainId, DiffId, ImageId, chain_ids
+from pierhead.oci.compression import detect
+from pierhead.oci.digest import ChainId, DiffId, Digest, ImageId, chain_ids
 from pierhead.oci.image_config import History, ImageConfig, RootFs, RunConfig
 from pierhead.store.blobs import BlobStore
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
-from pierhead.store.snapshots import Change, Layer, LayerSource, Usage
+from pierhead.store.snapshots import Change, Incoming, Layer, LayerSource, Usage
+
+
+class FakeStaged:
+    """A layer's bytes, taken in by ``FakeSnapshotter.stage``."""
+
+    def __init__(self, owner: FakeSnapshotter, blob: bytes) -> None:
+        self._owner = owner
+        self.blob_digest = Digest("sha256:" + hashlib.sha256(blob).hexdigest())
+        self.blob_bytes = len(blob)
+        self.compression = detect(blob[:8])
+        self.data = gzip.decompress(blob) if self.compression == "gzip" else blob
+        self.diff_id = DiffId("sha256:" + hashlib.sha256(self.data).hexdigest())
+        owner.staged += 1
+
+    async def commit(self, parent: ChainId | None) -> Layer:
+        self._owner.staged -= 1
+        return self._owner.add(self.data, parent, len(self.data))
+
+    async def discard(self) -> None:
+        self._owner.staged -= 1
 
 
 class FakeSnapshotter:
@@ -30,6 +52,7 @@ class FakeSnapshotter:
         self.tars: dict[ChainId, bytes] = {}
         self.known: dict[ChainId, Layer] = {}
         self.keys: dict[str, ChainId | None] = {}
+        self.staged = 0
         self.diffs: dict[str, bytes] = {}
         self.on_removed: Callable[[ChainId], None] | None = None
 
@@ -47,10 +70,38 @@ class FakeSnapshotter:
         data = b""
         while chunk := await asyncio.to_thread(os.read, source.fd, 65536):
             data += chunk
-        layer = self.add(data, parent, len(data))
-        if diff_id is not None and layer.diff_id != diff_id:
+        if detect(data[:8]) == "gzip":
+            data = gzip.decompress(data)
+        if diff_id is not None and diff_id != "sha256:" + hashlib.sha256(data).hexdigest():
             raise InvalidParameter("invalid diffID for layer")
-        return layer
+        return self.add(data, parent, len(data))
+
+    async def stage(self, incoming: Incoming) -> FakeStaged:
+        blob = b""
+        while chunk := await asyncio.to_thread(os.read, incoming.fd, 65536):
+            blob += chunk
+        if incoming.partial is not None:
+            incoming.partial.path.write_bytes(blob)
+        staged = FakeStaged(self, blob)
+        promised = (
+            incoming.partial.digest if incoming.partial is not None else incoming.diff_id
+        )  # fmt: skip
+        if promised is not None and staged.blob_digest != promised:
+            self.staged -= 1
+            raise InvalidParameter(f"invalid layer: its digest is {staged.blob_digest}")
+        return staged
+
+    async def adopt(self, diff_id: DiffId, parent: ChainId | None) -> Layer | None:
+        chain_id = chain_ids([DiffId(parent), diff_id])[-1] if parent else ChainId(diff_id)
+        return self.known.get(chain_id)
+
+    async def verify(self, chain_id: ChainId) -> list[str]:
+        layer = self.known[chain_id]
+        found = "sha256:" + hashlib.sha256(self.tars[chain_id]).hexdigest()
+        return [] if found == layer.diff_id else [f"its tar is damaged: its digest is {found}"]
+
+    def layer_tar_range(self, chain_id: ChainId) -> tuple[Path, int, int] | None:
+        return None
 
     def layer(self, chain_id: ChainId) -> Layer | None:
         return self.known.get(chain_id)

@@ -1,159 +1,139 @@
-"""Finding the images in an archive; that it all comes in is for tests/integration."""
+"""Whole loads on layers in memory; with real ones in tests/integration."""
 
 from __future__ import annotations
 
+import gzip
 import json
-from pathlib import Path
+import os
+from typing import Any
 
 import pytest
 
-from pierhead.engine.images.loading import Archive, Loader, blob_name
-from pierhead.errors import InvalidParameter
 from pierhead.oci import manifest
-from pierhead.oci.digest import Digest, hex_of, sha256
+from pierhead.oci.digest import DiffId, hex_of, sha256
+from pierhead.oci.image_config import ImageConfig, RootFs
 from pierhead.oci.manifest import Descriptor, Index, Manifest, PlatformField
-from pierhead.oci.platform import Platform
 
-from .conftest import World
+from .conftest import World, chunked
+from .test_intake import tar_of
 
-CONFIG = b'{"os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
-
-
-def archive(root: Path, files: dict[str, bytes], links: dict[str, str] | None = None) -> Archive:
-    contents = {}
-    for number, (name, data) in enumerate(files.items()):
-        (root / str(number)).write_bytes(data)
-        contents[name] = [number, len(data), ""]
-    return Archive(root, {"files": contents, "links": links or {}})
+GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-def loader(world: World) -> Loader:
-    return Loader(
-        world.paths,
-        world.images.index,
-        world.snapshots,
-        world.events,  # type: ignore[arg-type]
-        Platform("linux", "amd64"),
+async def load(world: World, files: dict[str, bytes], **options: Any) -> list[str]:
+    messages = [m async for m in world.images.load(chunked(tar_of(files)), **options)]
+    return [m.get("error") or m["stream"].strip() for m in messages if "id" not in m]
+
+
+class Layout:
+    """An OCI layout in the making."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def blob(self, data: bytes, media_type: str, **fields: Any) -> Descriptor:
+        digest = sha256(data)
+        self.files[f"blobs/sha256/{hex_of(digest)}"] = data
+        return Descriptor(media_type=media_type, digest=digest, size=len(data), **fields)
+
+    def image(self, architecture: str, *layers: bytes) -> Descriptor:
+        config = ImageConfig(
+            os="linux",
+            architecture=architecture,
+            rootfs=RootFs(diff_ids=[DiffId(sha256(layer)) for layer in layers]),
+        )
+        listed = [self.blob(gzip.compress(layer), GZIP) for layer in layers]
+        made = Manifest(
+            media_type=manifest.OCI_MANIFEST,
+            config=self.blob(config.encode(), manifest.OCI_CONFIG),
+            layers=listed,
+        )
+        return self.blob(
+            manifest.encode(made),
+            manifest.OCI_MANIFEST,
+            platform=PlatformField(os="linux", architecture=architecture),
+        )
+
+    def top(self, name: str, descriptor: Descriptor) -> None:
+        descriptor.annotations = {manifest.ANNOTATION_IMAGE_NAME: name}
+        self.files["index.json"] = manifest.encode(Index(manifests=[descriptor]))
+
+
+def multi_platform() -> tuple[Layout, Descriptor]:
+    layout = Layout()
+    base = os.urandom(300_000)
+    children = [layout.image("amd64", base, b"top"), layout.image("s390x", base, b"other top")]
+    note = Manifest(
+        media_type=manifest.OCI_MANIFEST,
+        config=layout.blob(b"{}", "application/vnd.oci.empty.v1+json"),
+        layers=[layout.blob(b'{"_type": "statement"}', "application/vnd.in-toto+json")],
     )
+    children.append(
+        layout.blob(
+            manifest.encode(note),
+            manifest.OCI_MANIFEST,
+            platform=PlatformField(os="unknown", architecture="unknown"),
+        )
+    )
+    index = layout.blob(manifest.encode(Index(manifests=children)), manifest.OCI_INDEX)
+    layout.top("docker.io/library/multi:1", index)
+    return layout, index
 
 
-def found(world: World, files: Archive) -> list[tuple[list[str], list[str]]]:
-    return [
-        ([name.familiar for name in candidate.names], candidate.layers)
-        for candidate in loader(world)._candidates(files)
+async def test_all_of_an_index_is_held_side_by_side(world: World) -> None:
+    layout, index = multi_platform()
+    assert await load(world, layout.files) == ["Loaded image: multi:1"]
+    for name, data in layout.files.items():
+        if name.startswith("blobs/"):
+            assert world.blobs.read(sha256(data)) == data, "kept byte for byte"
+    assert world.images.index.targets["docker.io/library/multi:1"] == index.digest
+    here = world.images.resolve("multi:1")
+    other = world.images.resolve("multi:1", "linux/s390x")
+    assert here.config.architecture == world.images.index.host.architecture == "amd64"
+    assert other.config.architecture == "s390x" and not other.refs and other.also
+    assert here.refs == {
+        "docker.io/library/multi:1",
+        f"docker.io/library/multi@{index.digest}",
+    }
+    assert len(world.snapshots.layers()) == 3
+    await world.images.collect()
+    assert len(world.blobs.digests()) == len(layout.files) - 1
+    world.start()
+    assert world.images.resolve("multi:1", "linux/s390x").also
+    await world.images.recover()
+    assert len(world.blobs.digests()) == len(layout.files) - 1
+    await world.images.remove("multi:1")
+    await world.images.collect()
+    assert world.blobs.digests() == [] and world.snapshots.layers() == []
+
+
+async def test_only_one_platform(world: World) -> None:
+    layout, _ = multi_platform()
+    assert await load(world, layout.files, platforms=["linux/s390x"]) == ["Loaded image: multi:1"]
+    assert world.images.resolve("multi:1").config.architecture == "s390x"
+    assert len(world.images) == 1
+    await load(world, layout.files, platforms=["linux/amd64"])
+    assert world.images.resolve("multi:1").config.architecture == "amd64"
+    assert world.images.resolve("multi:1", "s390x").also
+    assert await load(world, layout.files, platforms=["linux/arm64"]) == [
+        "invalid archive: no image for linux/arm64 in it"
     ]
 
 
-def blob(files: dict[str, bytes], data: bytes, media_type: str, **fields: object) -> Descriptor:
-    digest = sha256(data)
-    files[f"blobs/sha256/{hex_of(digest)}"] = data
-    return Descriptor(media_type=media_type, digest=digest, size=len(data), **fields)  # type: ignore[arg-type]
+async def test_a_layer_in_the_list_that_is_missing(world: World) -> None:
+    config = ImageConfig(os="linux", rootfs=RootFs(diff_ids=[DiffId(sha256(b"x"))])).encode()
+    listing = [{"Config": "c", "RepoTags": ["x:1"], "Layers": ["gone"]}]
+    files = {"c": config, "manifest.json": json.dumps(listing).encode()}
+    assert await load(world, files) == ["invalid archive: gone is missing"]
+    assert len(world.images) == 0
 
 
-def test_docker_archives(world: World, tmp_path: Path) -> None:
-    listing = [{"Config": "c.json", "RepoTags": ["a:1", "b/c:2"], "Layers": ["x/layer.tar"]}]
-    files = {"c.json": CONFIG, "manifest.json": json.dumps(listing).encode(), "index.json": b"!"}
-    assert found(world, archive(tmp_path, files)) == [(["a:1", "b/c:2"], ["x/layer.tar"])]
-
-
-def test_links_between_layers_are_followed_within_the_archive(tmp_path: Path) -> None:
-    files = archive(
-        tmp_path,
-        {"a/layer.tar": b"tar"},
-        {"b/layer.tar": "a/layer.tar", "loop": "loop", "out": "etc/passwd"},
-    )
-    assert files.size("b/layer.tar") == 3
-    assert files.read("./b//layer.tar") == b"tar"
-    for name in ("loop", "out", "missing", "../a/layer.tar"):
-        with pytest.raises(InvalidParameter):
-            files.read(name)
-
-
-@pytest.mark.parametrize(
-    "listing",
-    [b"", b"{}", b"[1]", b'[{"Config": 1}]', b'[{"Config": "c.json", "RepoTags": "x"}]',
-     b'[{"Config": "missing"}]', b'[{"Config": "c.json", "RepoTags": ["a@sha256:1"]}]',
-     b'[{"Config": "c.json", "RepoTags": ["a"]}]', b"[]"],
-)  # fmt: skip
-def test_bad_docker_archives(world: World, tmp_path: Path, listing: bytes) -> None:
-    with pytest.raises(InvalidParameter):
-        found(world, archive(tmp_path, {"c.json": CONFIG, "manifest.json": listing}))
-
-
-def test_nothing_known(world: World, tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameter, match=r"no manifest.json, index.json or repositories"):
-        found(world, archive(tmp_path, {"etc/passwd": b""}))
-
-
-def test_oci_layouts_with_nested_indexes(world: World, tmp_path: Path) -> None:
-    files: dict[str, bytes] = {}
-    layer = blob(files, b"layer", manifest.OCI_LAYER)
-    image = Manifest(config=blob(files, CONFIG, manifest.OCI_CONFIG), layers=[layer])
-    note = Manifest(config=blob(files, b"{}", "application/vnd.in-toto+json"), layers=[])
-    nested = Index(
-        manifests=[
-            Descriptor(
-                media_type=manifest.OCI_MANIFEST,
-                digest=Digest("sha256:" + "0" * 64),
-                size=1,
-                platform=PlatformField(os="linux", architecture="arm64"),
-            ),
-            blob(
-                files,
-                manifest.encode(note),
-                manifest.OCI_MANIFEST,
-                platform=PlatformField(os="unknown", architecture="unknown"),
-            ),
-            blob(
-                files,
-                manifest.encode(image),
-                manifest.OCI_MANIFEST,
-                platform=PlatformField(os="linux", architecture="amd64"),
-            ),
-        ]
-    )
-    names = [
-        {
-            "io.containerd.image.name": "docker.io/library/a:1",
-            "org.opencontainers.image.ref.name": "1",
-        },
-        {"org.opencontainers.image.ref.name": "quay.io/x/y:2"},
-        {"org.opencontainers.image.ref.name": "latest"},
-        {"org.opencontainers.image.ref.name": "not valid:x y"},
-    ]
-    top = [
-        blob(files, manifest.encode(nested), manifest.OCI_INDEX, annotations=note) for note in names
-    ]
-    files["index.json"] = manifest.encode(Index(manifests=top))
-    expected = [(["a:1", "quay.io/x/y:2"], [blob_name(layer)])]
-    assert found(world, archive(tmp_path, files)) == expected
-
-
-def test_only_other_platforms(world: World, tmp_path: Path) -> None:
-    files: dict[str, bytes] = {}
-    nested = Index(
-        manifests=[blob(files, b"x", "x", platform=PlatformField(os="linux", architecture="s390x"))]
-    )
-    top = blob(files, manifest.encode(nested), manifest.OCI_INDEX)
-    files["index.json"] = manifest.encode(Index(manifests=[top]))
-    with pytest.raises(InvalidParameter, match="no image for linux/amd64"):
-        found(world, archive(tmp_path, files))
-
-
-def test_blobs_are_checked_and_indexes_end(world: World, tmp_path: Path) -> None:
-    files: dict[str, bytes] = {}
-    top = blob(files, b"{}", manifest.OCI_INDEX)
-    files[blob_name(top)] = b'{"manifests": []}'
-    files["index.json"] = manifest.encode(Index(manifests=[top]))
-    with pytest.raises(InvalidParameter, match="has the digest"):
-        found(world, archive(tmp_path, files))
-    files = {}
-    level = Index(manifests=[])
-    for _ in range(10):
-        level = Index(manifests=[blob(files, manifest.encode(level), manifest.OCI_INDEX)])
-    files["index.json"] = manifest.encode(level)
-    with pytest.raises(InvalidParameter, match="nested too deep"):
-        found(world, archive(tmp_path, files))
-    bad = Descriptor(digest=Digest("sha256:../../etc/passwd"), size=1)
-    with pytest.raises(InvalidParameter, match="bad digest"):
-        blob_name(bad)
+@pytest.mark.parametrize("cut", [0.2, 0.5, 0.9])
+async def test_an_archive_that_ends_too_early_leaves_nothing(world: World, cut: float) -> None:
+    layout, _ = multi_platform()
+    data = tar_of(layout.files)
+    messages = [m async for m in world.images.load(chunked(data[: int(len(data) * cut)]))]
+    assert "error" in messages[-1]
+    assert world.snapshots.staged == 0 and len(world.images) == 0
+    await world.images.collect()
+    assert world.snapshots.layers() == [] and world.blobs.digests() == []
