@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import registries
 from bench.engines import DOCKER, Dockerd, Engine, Pierd, PierdByDocker, Podman, pss_kb, rss_kb
 
 DOC = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -148,8 +149,9 @@ def at_least(figures: dict[str, float], times: float) -> bool | None:
     return figures["dockerd"] / figures["pierd"] >= times
 
 
-def measure(engines: list[Engine], pierd: Pierd, dockerd: Dockerd | None, quick: bool) -> Table:
-    table = Table([engine.name for engine in engines])
+def measure(
+    table: Table, engines: list[Engine], pierd: Pierd, dockerd: Dockerd | None, quick: bool
+) -> None:
     few, many = (5, 10) if quick else (20, 40)
 
     # memory first: nothing has run yet
@@ -253,7 +255,6 @@ def measure(engines: list[Engine], pierd: Pierd, dockerd: Dockerd | None, quick:
         "under 15",
         listing["pierd"] < 15,
     )
-    return table
 
 
 def versions_line(engines: Sequence[Engine]) -> str:
@@ -283,6 +284,7 @@ def guarded(engine: Engine) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few samples; write nothing")
+    parser.add_argument("--images", action="store_true", help="registries alone; write nothing")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("bench/run needs root", file=sys.stderr)
@@ -307,13 +309,16 @@ def main() -> int:
             stops.append(podman.stop)
             if guarded(podman):
                 engines.append(podman)
-        table = measure(engines, pierd, dockerd, options.quick)
+        table = Table([engine.name for engine in engines])
+        if not options.images:
+            measure(table, engines, pierd, dockerd, options.quick)
+        registries.measure(engines, table, options.quick)
     finally:
         for stop in reversed(stops):
             stop()
     print()
     print(table.markdown())
-    if not options.quick:
+    if not options.quick and not options.images:
         DOC.write_text(
             DOC_HEAD.format(date=datetime.now(UTC).date(), versions=versions_line(engines))
         )
