@@ -186,8 +186,7 @@ async def _engine(
     conmon.prepare()
     blobs = BlobStore(paths)
     blobs.recover()
-    # until the index of EROFS layers is written, directories are the default
-    choice = choose(settings.storage_driver or "overlay2", paths, db)
+    choice = choose(settings.storage_driver, paths, db)
     settings.storage_driver, settings.storage_status = choice.driver, choice.status
     snapshots = open_snapshotter(choice, paths, db)
     log.info("storage driver", extra={"driver": choice.driver, "why": choice.why})
