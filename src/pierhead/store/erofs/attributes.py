@@ -23,6 +23,7 @@ _KEPT: Final = (b"user.", b"trusted.", b"security.")
 VALUE_LIMIT: Final = 0xFFFF
 """EROFS counts a value's length in 16 bits (Linux allows one byte more)."""
 
+_ACL_VERSION: Final = b"\2\0\0\0"
 _ACL_ENTRY: Final = struct.Struct("<HHI")
 _USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 1, 2, 4, 8, 16, 32
 _NO_ID: Final = 0xFFFFFFFF
@@ -43,10 +44,12 @@ def settle(
         if len(value) > VALUE_LIMIT:
             raise _bad(path, name, f"a value of {len(value)} bytes")
         if name in (_ACCESS, _DEFAULT):
-            if stat.S_ISLNK(mode):
+            if stat.S_ISLNK(mode) or not value:
                 continue
             if name == _DEFAULT and not stat.S_ISDIR(mode):
                 raise _bad(path, name, "it is no directory")
+            if len(value) >= 4 and value[:4] != _ACL_VERSION:
+                continue  # EOPNOTSUPP
             new_mode, needed = _acl(path, name, value, mode)
             if name == _ACCESS:
                 mode = new_mode
@@ -60,7 +63,7 @@ def settle(
             continue
         elif name in (b"user.", b"trusted.", b"security."):
             raise _bad(path, name, "its name")
-        elif name == _CAPABILITY and not _is_capability(value):
+        elif name == _CAPABILITY and value and not _is_capability(value):
             raise _bad(path, name, "its value")
         kept.append((name, value))
     return mode, kept
@@ -82,7 +85,7 @@ def _is_capability(value: bytes) -> bool:
 
 def _acl(path: bytes, name: bytes, value: bytes, mode: int) -> tuple[int, bool]:
     """(the mode after it, whether it says more than the mode does): posix_acl_equiv_mode."""
-    if len(value) < 4 or (len(value) - 4) % 8 or value[:4] != b"\2\0\0\0":
+    if len(value) < 4 or (len(value) - 4) % 8:
         raise _bad(path, name, "its value")
     if len(value) == 4:
         return mode, False

@@ -7,7 +7,8 @@ import stat
 from collections.abc import Callable
 
 from pierhead.errors import InvalidParameter
-from pierhead.store.erofs.tree import Found
+from pierhead.oci.layer import PATH_LIMIT
+from pierhead.store.erofs.tree import NAME_LIMIT, Found
 from pierhead.store.lower import Lower
 
 _KINDS = (stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK)
@@ -21,10 +22,10 @@ class LowerLayers:
         self._bring = bring
 
     def exists(self, path: bytes) -> bool:
-        return self._lower.exists(path)
+        return _possible(path) and self._lower.exists(path)
 
     def find(self, path: bytes) -> Found | None:
-        info = self._lower.lstat(path)
+        info = self._lower.lstat(path) if _possible(path) else None
         if info is None or stat.S_IFMT(info.st_mode) not in _KINDS:
             return None
         is_link = stat.S_ISLNK(info.st_mode)
@@ -46,3 +47,8 @@ class LowerLayers:
             return self._bring(fd, os.fstat(fd).st_size)
         finally:
             os.close(fd)
+
+
+def _possible(path: bytes) -> bool:
+    """False for what the kernel would refuse as too long."""
+    return len(path) <= PATH_LIMIT and max(map(len, path.split(b"/"))) <= NAME_LIMIT

@@ -137,21 +137,3 @@ def dirents(names: list[bytes], nids: list[int], types: list[int]) -> bytes:
         flat += (nid, offset, type_)
         offset += len(name)
     return _DIRENTS[count].pack(*flat) + b"".join(names)
-
-
-def tiny_image() -> bytes:
-    """A whole image of 8,192 bytes with a file ``probe`` (content ``erofs``) in its root.
-
-    To find out whether the kernel can mount what we write.
-    """
-    names = [b".", b"..", b"probe"]
-    content = b"erofs"
-    file_nid = ROOT_NID + (INODE + 96) // SLOT
-    directory = dirents(names, [ROOT_NID, ROOT_NID, file_nid], [FT_DIR, FT_DIR, FT_FILE])
-    root = INODE_HEAD.pack(INLINE, 0, 0o40755, 0, len(directory), 0, 1, 0, 0, 0, 0, 2)
-    # The content stands where a layer has it: in the part in front of the index.
-    file = INODE_HEAD.pack(PLAIN, 0, 0o100644, 0, len(content), 4, 2, 0, 0, 0, 0, 1)
-    index = (bytes(SLOT) + root + directory).ljust(file_nid * SLOT, b"\0") + file
-    head = superblock(inodes=2, blocks=16, meta_block=8, uuid=b"pierhead's probe")
-    front = (bytes(SUPER_OFFSET) + head).ljust(4 * BLOCK, b"\0") + content
-    return front.ljust(4096, b"\0") + index.ljust(4096, b"\0")

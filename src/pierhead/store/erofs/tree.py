@@ -402,6 +402,11 @@ class Tree:
         if source == path:
             return
         ref = source_parent.children.get(target_base)
+        if source.startswith(path + b"/"):
+            raise InvalidParameter(
+                f"invalid layer: hard link {layer.show(path)} would take the place of a "
+                f"directory that holds {layer.show(target)}"
+            )
         if ref is None:
             ref = self._bring_up(source, path)
             if ref is None:
