@@ -10,7 +10,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -20,9 +20,10 @@ from pierhead.engine.images.clock import GO_ZERO, format_rfc3339, parse_rfc3339,
 from pierhead.engine.images.index import ImageIndex
 from pierhead.engine.images.model import Image
 from pierhead.errors import InvalidParameter, NotFound
-from pierhead.oci import reference
+from pierhead.oci import platform, reference
 from pierhead.oci.digest import ChainId
 from pierhead.oci.image_config import RunConfig
+from pierhead.oci.platform import Platform
 from pierhead.store.snapshots import Snapshotter
 
 LIST_FILTERS: Final = frozenset({"dangling", "label", "before", "since", "reference", "until"})
@@ -238,13 +239,25 @@ def history(image: Image, index: ImageIndex, snapshots: Snapshotter) -> list[dic
 
 def check_platform(image: Image, text: str, ref: str, architecture: str) -> None:
     """Raise ``NotFound`` if ``image`` is for another platform than ``text`` asks for."""
-    from pierhead.oci import platform
-
     wanted = platform.parse(text, architecture)
     config = image.config
     if not wanted.matches(config.os, config.architecture, config.variant):
-        actual = platform.normalise(config.os or "linux", config.architecture, config.variant)
+        actual = platform_of(image)
         raise NotFound(
             f"image with reference {ref} was found but does not match the specified platform: "
             f"wanted {wanted}, actual: {actual}"
         )
+
+
+def platform_of(image: Image) -> Platform:
+    """What an image is for."""
+    config = image.config
+    return platform.normalise(config.os or "linux", config.architecture, config.variant)
+
+
+def refuse_platform(wanted: Platform, ref: str) -> NoReturn:
+    """Raise ``NotFound``: ``ref`` has no image for ``wanted`` here."""
+    raise NotFound(
+        f"image with reference {ref} was found but does not provide the specified platform "
+        f"({wanted})"
+    )

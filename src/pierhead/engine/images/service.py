@@ -12,7 +12,7 @@ from typing import Any
 from pierhead import tasks
 from pierhead.engine.events import EventBus
 from pierhead.engine.filters import Filters
-from pierhead.engine.images import bootstrap, importing, listing, saving
+from pierhead.engine.images import bootstrap, importing, listing, saving, selection
 from pierhead.engine.images.collecting import Collector
 from pierhead.engine.images.commit import commit
 from pierhead.engine.images.events import image_event
@@ -250,12 +250,14 @@ class ImageService:
         except PierError as error:
             yield {"errorDetail": {"message": error.message}, "error": error.message}
 
-    def save(self, refs: List[str]) -> AsyncIterator[bytes]:
+    def save(self, refs: List[str], *, platforms: List[str] | None = None) -> AsyncIterator[bytes]:
         """``GET /images/get``: one archive with all of ``refs``.
 
-        A plain repository name takes all of its tags. Raises ``NotFound`` before it returns.
+        A plain repository name takes all of its tags, an index all its images that are here,
+        or those for ``platforms``. Raises ``NotFound`` before it returns.
         """
-        plan = saving.plan(self.index, refs)
+        wanted = [self._wanted(text) for text in platforms or ()]
+        plan = selection.plan(self.index, self._blobs, refs, wanted)
         for image in plan.images:
             image_event(self._events, image, image.id, "save")
         return saving.stream(plan, self.index, self._blobs, self._snapshots)
