@@ -51,11 +51,10 @@ class ErofsSnapshotter(StackedSnapshotter):
         self._attach_at = None if mode.detached else paths.layer_mounts
         self._empty = paths.snapshots / self.driver / "empty"
         self._empty.mkdir(mode=0o555, exist_ok=True)
-        self._mounts = LayerMounts(
-            loop=mode.loop, attach_at=self._attach_at, close=self._closer.submit
-        )
+        self._mounts = LayerMounts(loop=mode.loop, attach_at=self._attach_at, close=self._later)
         self._used: dict[Path, list[LayerMount]] = {}
         """Mount points of ours to what they stand on."""
+        self._stacks: dict[ChainId, list[Path]] = {}
         self._same: dict[DiffId, set[ChainId]] = {}
         for layer in self._layers.values():
             self._same.setdefault(layer.diff_id, set()).add(layer.chain_id)
@@ -69,7 +68,13 @@ class ErofsSnapshotter(StackedSnapshotter):
         return self._file(chain_id)
 
     def _pin(self, chain_id: ChainId | None) -> list[LayerMount]:
-        return self._mounts.pin([self._file(below) for below in self._chain(chain_id)])
+        if chain_id is None:
+            return []
+        files = self._stacks.get(chain_id)
+        if files is None:
+            files = [self._file(below) for below in self._chain(chain_id)]
+            self._stacks[chain_id] = files
+        return self._mounts.pin(files)
 
     @contextlib.contextmanager
     def _view(self, chain_id: ChainId | None) -> Iterator[Sequence[Path]]:
@@ -92,6 +97,7 @@ class ErofsSnapshotter(StackedSnapshotter):
         same.discard(chain_id)
         if not same:
             self._same.pop(layer.diff_id, None)
+        self._stacks.pop(chain_id, None)
         self._mounts.forget(self._file(chain_id))
 
     def mount_readonly(self, chain_id: ChainId | None, target: Path) -> None:
@@ -284,7 +290,7 @@ class ErofsSnapshotter(StackedSnapshotter):
         merged = mounts.detached_overlay(stack)
         if merged is None:
             return stack
-        fds.callback(self._closer.submit, os.close, merged)
+        fds.callback(self._later, os.close, merged)
         return [Path(f"/proc/self/fd/{merged}")]
 
     def _add(

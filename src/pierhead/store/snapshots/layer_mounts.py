@@ -60,19 +60,20 @@ class LayerMounts:
         Layers of equal content are one file. Where one stands in a stack twice the kernel
         refuses it (ELOOP), and the lower one shows nothing that the upper doesn't.
         """
-        pinned: list[LayerMount] = []
+        pinned: dict[LayerMount, None] = {}
         try:
             for file in files:
                 mount = self._by_path.get(file) or self._open(file)
                 if mount in pinned:
                     continue
+                if not mount.pins:
+                    self._idle.pop(mount, None)
                 mount.pins += 1
-                self._idle.pop(mount, None)
-                pinned.append(mount)
+                pinned[mount] = None
         except BaseException:
-            self.unpin(pinned)
+            self.unpin(list(pinned))
             raise
-        return pinned
+        return list(pinned)
 
     def _open(self, file: Path) -> LayerMount:
         info = os.stat(file)

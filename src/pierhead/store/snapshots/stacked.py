@@ -79,6 +79,8 @@ class StackedSnapshotter(abc.ABC):
         self._records: dict[ChainId, dict[str, Any]] = {}
         self._needed: dict[ChainId, int] = {}
         """How many layers and snapshots stand on a layer."""
+        self._roots: dict[ChainId, tuple[int, int, int]] = {}
+        """Mode, owner and group of root directories, as far as asked for."""
         for chain_id, diff_id, parent, size_bytes, record in db.rows(
             "SELECT chain_id, diff_id, parent, size_bytes, record FROM layers WHERE driver = ?",
             (self.driver,),
@@ -242,6 +244,7 @@ class StackedSnapshotter(abc.ABC):
         del self._layers[chain_id]
         self._records.pop(chain_id, None)
         self._needed.pop(chain_id, None)
+        self._roots.pop(chain_id, None)
         self._need(layer.parent, -1)
         self._trash.throw(self._layer_dir(chain_id))
         return layer.size_bytes
@@ -283,9 +286,13 @@ class StackedSnapshotter(abc.ABC):
         """Mode, owner and group of the root directory that these layers show."""
         if chain_id is None:
             return 0o755, 0, 0
-        with self._view(chain_id) as stack:
-            info = os.stat(stack[0])
-        return info.st_mode & 0o7777, info.st_uid, info.st_gid
+        root = self._roots.get(chain_id)
+        if root is None:
+            with self._view(chain_id) as stack:
+                info = os.stat(stack[0])
+            root = info.st_mode & 0o7777, info.st_uid, info.st_gid
+            self._roots[chain_id] = root
+        return root
 
     def mount(self, key: str, target: Path) -> None:
         directory = self._keys_dir / key
@@ -322,7 +329,7 @@ class StackedSnapshotter(abc.ABC):
             self._unmounted(target)
         finally:
             if detached:
-                self._closer.submit(os.close, fd)
+                self._later(os.close, fd)
             else:
                 os.close(fd)
 
@@ -364,6 +371,13 @@ class StackedSnapshotter(abc.ABC):
             "UpperDir": str(directory / "diff"),
             "WorkDir": str(directory / "work"),
         }
+
+    def _later(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do what may take a while in a thread."""
+        try:
+            self._closer.submit(work, *arguments)
+        except RuntimeError:  # closed: now, then
+            work(*arguments)
 
     # Start and end
 
