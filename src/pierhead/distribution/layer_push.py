@@ -13,22 +13,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pierhead import tasks
 from pierhead.distribution.complaints import RegistryError
+from pierhead.distribution.compressing import Compressor
 from pierhead.distribution.parcels import Piece, mountable
 from pierhead.distribution.progress import Reporter
+from pierhead.distribution.transfers import Locks, Slots
 from pierhead.engine.images.content import Content
-from pierhead.engine.images.feed import make_pipe, out_of_pipe
+from pierhead.engine.images.feed import out_of_pipe
 from pierhead.errors import Internal, NotFound, PierError
-from pierhead.linux import worker
-from pierhead.oci import manifest as oci
-from pierhead.oci.digest import Digest
 from pierhead.oci.manifest import Descriptor
 from pierhead.store.blobs import BlobStore
 from pierhead.store.snapshots import Snapshotter
@@ -41,8 +38,6 @@ log = logging.getLogger(__name__)
 MOUNTS_LIMIT: Final = 3
 """How many repositories are asked for a blob before it is sent."""
 DIGESTS_LIMIT: Final = 3
-COMPRESSIONS: Final = 2
-"""Side by side; each uses all processors."""
 _STEP: Final = 1 << 20
 
 
@@ -50,14 +45,20 @@ class LayerPusher:
     """Sends layers; shared by all pushes of the daemon."""
 
     def __init__(
-        self, *, blobs: BlobStore, snapshots: Snapshotter, content: Content, uploads: int
+        self,
+        *,
+        blobs: BlobStore,
+        snapshots: Snapshotter,
+        content: Content,
+        limit: Callable[[], int],
     ) -> None:
-        self._blobs = blobs
+        """``limit`` says how many layers may be on their way at a time."""
+        self.blobs = blobs
+        self.content = content
         self._snapshots = snapshots
-        self._content = content
-        self._uploads = asyncio.Semaphore(uploads)
-        self._compressions = asyncio.Semaphore(COMPRESSIONS)
-        self._busy: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._compressor = Compressor(snapshots)
+        self._uploads = Slots(limit)
+        self._locks = Locks()
 
     async def push(
         self, registry: Registry, repository: str, piece: Piece, reporter: Reporter
@@ -69,83 +70,19 @@ class LayerPusher:
         if piece.is_foreign and piece.wanted is not None:
             reporter.mark(piece.id, "Skipped foreign layer")
             return piece.wanted
-        if self._uploads.locked():
+        if not self._uploads.free:
             reporter.mark(piece.id, "Waiting")
-        async with self._alone(f"{repository} {piece.key}"), self._uploads:
+        async with self._locks.hold(f"{repository} {piece.key}"), self._uploads.hold():
             attempt = _Attempt(self, registry, repository, piece, reporter)
             return await attempt.run()
-
-    @asynccontextmanager
-    async def _alone(self, key: str) -> AsyncIterator[None]:
-        lock, waiting = self._busy.get(key, (None, 0))
-        lock = lock or asyncio.Lock()
-        self._busy[key] = (lock, waiting + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self._busy.pop(key)
-            if waiting > 1:
-                self._busy[key] = (lock, waiting - 1)
 
     async def compress(self, piece: Piece, out_fd: int) -> Descriptor:
         """Write the layer's gzip form to ``out_fd``; record what it is known by."""
         assert piece.chain_id is not None
-        layer = self._snapshots.layer(piece.chain_id)
-        if layer is None:
-            raise missing(piece)
-        async with self._compressions:
-            place = self._snapshots.layer_tar_range(piece.chain_id)
-            if place is None:
-                result = await self._compress_stream(piece, out_fd)
-            else:
-                result = await self._compress_file(*place, out_fd)
-        if result["diff_id"] != piece.diff_id:
-            raise Internal(f"layer {piece.id} can't be pushed: its files are damaged")
-        made = Descriptor(
-            media_type=oci.DOCKER_LAYER,
-            digest=Digest(result["digest"]),
-            size=result["size_bytes"],
-        )
-        self._content.add_layer_blob(layer.diff_id, made)
+        made = await self._compressor.run(piece.chain_id, out_fd)
+        assert piece.diff_id is not None
+        self.content.add_layer_blob(piece.diff_id, made)
         return made
-
-    async def _compress_file(
-        self, path: Path, offset: int, length: int, out_fd: int
-    ) -> dict[str, Any]:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return await _worker({"offset": offset, "length": length}, fd, out_fd)
-        finally:
-            os.close(fd)
-
-    async def _compress_stream(self, piece: Piece, out_fd: int) -> dict[str, Any]:
-        assert piece.chain_id is not None
-        read_fd, write_fd = make_pipe()
-        feeder = tasks.spawn(
-            _feed(self._snapshots.layer_tar(piece.chain_id, write_fd), write_fd),
-            name="feed a compression",
-        )
-        try:
-            result = await _worker({}, read_fd, out_fd)
-            if (error := await feeder) is not None:
-                raise error
-            return result
-        finally:
-            os.close(read_fd)
-            if not feeder.done():
-                feeder.cancel()
-                await asyncio.wait([feeder])
-
-    # What an attempt needs
-
-    @property
-    def blobs(self) -> BlobStore:
-        return self._blobs
-
-    @property
-    def content(self) -> Content:
-        return self._content
 
     def plain(self, piece: Piece) -> Callable[[int], AsyncIterator[bytes]]:
         """Opens the layer's plain tar at an offset."""
@@ -320,23 +257,6 @@ def file_source(path: Path, start: int, length: int) -> Callable[[int], AsyncIte
             os.close(fd)
 
     return read
-
-
-async def _worker(args: dict[str, int], stdin: int, stdout: int) -> dict[str, Any]:
-    result: dict[str, Any] = await worker.call(
-        "store.compress:compress", args, stdin=stdin, stdout=stdout, site_packages=True
-    )
-    return result
-
-
-async def _feed(work: Awaitable[int], fd: int) -> Exception | None:
-    try:
-        await work
-    except Exception as error:
-        return error
-    finally:
-        os.close(fd)
-    return None
 
 
 def missing(piece: Piece) -> NotFound:

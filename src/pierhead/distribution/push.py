@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,7 @@ class Pusher:
             blobs=blobs,
             snapshots=snapshots,
             content=images.index.content,
-            uploads=max(1, settings.max_concurrent_uploads),
+            limit=lambda: settings.max_concurrent_uploads,
         )
 
     async def push(
@@ -94,14 +94,17 @@ class Pusher:
             credentials = None  # as dockerd: the registry will say what it thinks of nobody
         yield {"status": f"The push refers to repository [{ref.name}]"}
         progress = Progress()
+        work = following(progress, self._run(ref, platform, credentials, progress))
         try:
-            async for message in following(
-                progress, self._run(ref, platform, credentials, progress)
-            ):
-                yield message
+            async with aclosing(work):  # type: ignore[type-var]
+                async for message in work:
+                    yield message
         except PierError as error:
             # Without a code: clients of all ages take 401 for "ask for a password".
             words = _words(error)
+            yield {"errorDetail": {"message": words}, "error": words}
+        except OSError as error:  # the disk is full, most of all: layers are compressed there
+            words = f"push failed: {(error.strerror or str(error)).lower()}"
             yield {"errorDetail": {"message": words}, "error": words}
 
     async def _run(
