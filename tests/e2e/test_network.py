@@ -339,3 +339,24 @@ class TestNetworks:
         cli("network", "create", net)
         assert net in cli("network", "prune", "-f").stdout
         assert net not in cli("network", "ls").stdout
+
+
+class TestLegacyLinks:
+    """``--link`` on the default bridge; validated against dockerd 20.10."""
+
+    def test_names_variables_and_taking_it_away(self, cli: Command, unique: Unique) -> None:
+        db, app = unique("db"), unique("app")
+        cli("run", "-d", "--name", db, "--expose", "5432", "-e", "PW=x", *SLEEP)
+        cli("run", "-d", "--name", app, "--link", f"{db}:data-base", *SLEEP)
+        where = cli("inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", db).out
+        env = cli("exec", app, "env").lines
+        assert f"DATA_BASE_PORT=tcp://{where}:5432" in env
+        assert "DATA_BASE_ENV_PW=x" in env and f"DATA_BASE_NAME=/{app}/data-base" in env
+        assert f"{where}\tdata-base" in cli("exec", app, "cat", "/etc/hosts").stdout
+        listed = cli("ps", "--no-trunc", "--filter", f"name={db}", "--format", "{{.Names}}").out
+        assert sorted(listed.split(",")) == sorted([db, f"{app}/data-base"])
+        assert cli("inspect", "-f", "{{.Name}}", f"{app}/data-base").out == f"/{db}"
+        cli("rm", "--link", f"{app}/data-base")
+        assert cli("ps", "--no-trunc", "--filter", f"name={db}", "--format", "{{.Names}}").out == db
+        assert "data-base" not in cli("exec", app, "cat", "/etc/hosts").stdout
+        cli.fails("inspect", f"{app}/data-base", code=1)

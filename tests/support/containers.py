@@ -228,6 +228,9 @@ class FakeNetworks:
     async def rename(self, container_id: str, name: str) -> None:
         self.calls.append(f"rename {name}")
 
+    def set_links(self, container_id: str, links: list[str]) -> None:
+        self.calls.append(f"links {len(links)}")
+
     def get(self, ref: str) -> Any:
         if ref not in self.known:
             raise NotFound(f"network {ref} not found")

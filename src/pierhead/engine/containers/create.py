@@ -22,6 +22,7 @@ from pierhead.engine.config import (
     HostConfig,
     NetworkingConfig,
 )
+from pierhead.engine.containers import links
 from pierhead.engine.containers.bundles import delete_bundle
 from pierhead.engine.containers.check_config import check_config
 from pierhead.engine.containers.check_host import check_host_config
@@ -63,7 +64,7 @@ async def create(
     config = merge_config(config, inherited)
     _complete_host_config(ctx, host)
     _resolve_modes(ctx, host)
-    _check_links(ctx, host)
+    links.resolve(ctx, host)
     networks = ctx.networks.plan(config, host, networking)
 
     container_id = _new_id(ctx)
@@ -215,15 +216,6 @@ def _resolve_modes(ctx: Context, host: HostConfig) -> None:
                 f"invalid {field}: No such container: {value.removeprefix('container:')}"
             ) from None
         setattr(host, field, f"container:{other.id}")
-
-
-def _check_links(ctx: Context, host: HostConfig) -> None:
-    for link in host.links or ():
-        name = link.partition(":")[0]
-        try:
-            ctx.registry.get(name)
-        except (NotFound, InvalidParameter) as error:
-            raise InvalidParameter(f"could not get container for {name}: {error.message}") from None
 
 
 def _volumes_from(ctx: Context) -> Callable[[str], list[MountRecord]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pierhead import tasks
+from pierhead.engine.containers import links
 from pierhead.engine.containers.check_config import check_env
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
@@ -254,7 +255,9 @@ class ExecSession:
         host = record.host_config
         privileged = config.privileged or host.privileged
         env = container_env(
-            record.config.env or (), hostname=record.config.hostname, terminal=self._tty
+            [*links.variables(ctx, self._exec.container), *(record.config.env or ())],
+            hostname=record.config.hostname,
+            terminal=self._tty,
         )
         caps = capabilities.effective(
             host.cap_add or (),

@@ -10,6 +10,7 @@ from pierhead.engine.config import EndpointSettings
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.durations import rfc3339
+from pierhead.engine.containers.link_names import split
 from pierhead.engine.containers.model import Phase
 from pierhead.errors import NotFound, PierError
 
@@ -155,8 +156,10 @@ def _links(ctx: Context, container: Container) -> list[str] | None:
     """``/other:/this/alias``, as Docker shows them."""
     found = []
     for link in container.record.host_config.links or ():
-        name, _, alias = link.partition(":")
-        found.append(f"/{name.lstrip('/')}:/{container.name}/{alias or name.lstrip('/')}")
+        target, alias = split(link)
+        other = ctx.registry.find(target)
+        name = other.name if other is not None else target
+        found.append(f"/{name}:/{container.name}/{alias}")
     return found or None
 
 

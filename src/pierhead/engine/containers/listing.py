@@ -133,8 +133,9 @@ def _fixed(ctx: Context, container: Container, image: str, form: int) -> dict[st
 
 
 def names(ctx: Context, container: Container) -> list[str]:
-    """The container's name; a dead one has given it up."""
-    return [f"/{container.name}"] if container.status.phase is not Phase.DEAD else []
+    """The container's name and those that links give it; a dead one has given its own up."""
+    own = [container.name] if container.status.phase is not Phase.DEAD else []
+    return [f"/{name}" for name in [*own, *ctx.registry.link_names(container)]]
 
 
 def command(path: str, args: list[str]) -> str:

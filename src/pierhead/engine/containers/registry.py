@@ -12,7 +12,9 @@ from typing import Final
 
 import msgspec
 
+from pierhead.engine.config import HostConfig
 from pierhead.engine.containers.container import Container
+from pierhead.engine.containers.link_names import are_legacy, split
 from pierhead.engine.containers.model import ContainerRecord, ContainerStatus
 from pierhead.errors import Conflict, InvalidParameter, NotFound
 from pierhead.oci.runtime_spec import MASKED_PATHS, READONLY_PATHS
@@ -46,6 +48,7 @@ class Registry:
         self._by_id: dict[str, Container] = {}
         self._ids: list[str] = []  # sorted, for prefixes
         self._names: dict[str, str] = {}  # name → id, reservations included
+        self._links: dict[str, str] = {}  # "this/alias" → id of the other, of legacy links
 
     def load(self) -> None:
         """Read what the database holds. A row that can't be read is left alone and logged."""
@@ -59,6 +62,16 @@ class Registry:
                 continue
             _share_defaults(container.record)
             self._adopt(container)
+        for container in self._by_id.values():
+            self._resolve_links(container.record.host_config)
+            self.register_links(container)
+
+    def _resolve_links(self, host: HostConfig) -> None:
+        """Names in records of older versions, and ids of containers that are gone."""
+        if are_legacy(host):
+            pairs = [split(link) for link in host.links or ()]
+            ids = [(self._names.get(target, target), alias) for target, alias in pairs]
+            host.links = [f"{target}:{alias}" for target, alias in ids if target in self._by_id]
 
     def _adopt(self, container: Container) -> None:
         self._by_id[container.id] = container
@@ -75,7 +88,8 @@ class Registry:
         found = self._by_id.get(ref)
         if found is not None:
             return found
-        named = self._names.get(ref[1:] if ref.startswith("/") else ref)
+        bare = ref[1:] if ref.startswith("/") else ref
+        named = self._names.get(bare) or self._links.get(bare)
         if named is not None and named in self._by_id:
             return self._by_id[named]
         if ref:
@@ -117,6 +131,31 @@ class Registry:
         if self._names.get(name) == container_id:
             del self._names[name]
 
+    # -- legacy links ----------------------------------------------------------------------
+
+    def register_links(self, container: Container) -> None:
+        """Make the others known as ``container/alias``."""
+        host = container.record.host_config
+        if are_legacy(host):
+            for target, alias in map(split, host.links or ()):
+                self._links[f"{container.name}/{alias}"] = target
+                self._look_again(target)
+
+    def unregister_links(self, container: Container) -> None:
+        """Before the container's name or links change, and when it is removed."""
+        for path in [p for p in self._links if p.rpartition("/")[0] == container.name]:
+            self._look_again(self._links.pop(path))
+
+    def link_names(self, container: Container) -> list[str]:
+        """``this/alias`` of all that link to the container, sorted."""
+        if not self._links:
+            return []
+        return sorted(path for path, target in self._links.items() if target == container.id)
+
+    def _look_again(self, container_id: str) -> None:
+        if (other := self._by_id.get(container_id)) is not None:
+            other.summary = None
+
     # -- changes -------------------------------------------------------------------------
 
     def insert(self, container: Container) -> None:
@@ -132,6 +171,7 @@ class Registry:
             ),
         )
         self._adopt(container)
+        self.register_links(container)
 
     def save(self, container: Container) -> None:
         """Write record and status."""
@@ -161,4 +201,5 @@ class Registry:
             at = bisect_left(self._ids, container.id)
             if at < len(self._ids) and self._ids[at] == container.id:
                 del self._ids[at]
+        self.unregister_links(container)
         self.release(container.name, container.id)

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from pierhead import tasks
+from pierhead.engine.containers import links
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.events import emit
@@ -23,7 +24,8 @@ async def remove(
 ) -> None:
     """``DELETE /containers/{id}``."""
     if link:
-        raise Conflict("Conflict, cannot remove the default link name of the container")
+        links.unlink(ctx, ref)
+        return
     if container.removing:
         raise Conflict(f"removal of container {ref} is already in progress")
     if container.active:
@@ -71,6 +73,7 @@ async def remove_stopped(ctx: Context, container: Container, *, volumes: bool) -
         ctx.registry.save_status(container)
         notify_removed(container, status.error)
         raise
+    links.forget(ctx, container)
     ctx.registry.delete(container)
     for session in list(container.pending_attaches):
         session.connect(None)

@@ -28,12 +28,16 @@ async def rename(ctx: Context, container: Container, name: str) -> None:
         except Conflict as error:
             raise Conflict(f"Error when allocating new name: {error.message}") from error
         old = container.name
+        ctx.registry.unregister_links(container)
         container.record = msgspec.structs.replace(container.record, name=new)
+        ctx.registry.register_links(container)
         try:
             ctx.registry.save(container)
             await ctx.networks.rename(container.id, new)
         except BaseException:
+            ctx.registry.unregister_links(container)
             container.record = msgspec.structs.replace(container.record, name=old)
+            ctx.registry.register_links(container)
             ctx.registry.save(container)
             ctx.registry.release(new, container.id)
             raise

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pierhead.engine.config import HostConfig, Ulimit
+from pierhead.engine.containers import links
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
 from pierhead.engine.containers.users import ExecUser, lookup_user, read_account_files
@@ -68,7 +69,11 @@ def build_inputs(
     tty_size = host.console_size if host.console_size and any(host.console_size) else None
     return SpecInputs(
         args=[record.path, *record.args],
-        env=container_env(config.env or (), hostname=hostname, terminal=config.tty),
+        env=container_env(
+            [*links.variables(ctx, container), *(config.env or ())],
+            hostname=hostname,
+            terminal=config.tty,
+        ),
         cwd=config.working_dir or "/",
         terminal=config.tty,
         console_size=(tty_size[0], tty_size[1]) if tty_size else None,

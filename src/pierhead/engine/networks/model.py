@@ -130,7 +130,7 @@ class SandboxRequest:
     exposed: Iterable[str] = ()  # "80/tcp"
     port_bindings: dict[str, list[PortBinding] | None] = field(default_factory=dict)
     publish_all: bool = False
-    links: list[str] = field(default_factory=list)  # "name:alias"
+    links: list[str] = field(default_factory=list)  # "id:alias" or "name:alias"
     extra_hosts: list[str] = field(default_factory=list)
     dns: list[str] = field(default_factory=list)
     dns_search: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -408,6 +408,13 @@ class Sandboxes:
             if endpoint.settings.dns_names is not None:
                 endpoint.settings.dns_names = endpoint.names()
 
+    def set_links(self, container_id: str, links: Sequence[str]) -> None:
+        attached = self.endpoints.get(container_id)
+        if attached is not None:
+            attached.links = list(links)
+            with suppress(PierError, OSError):
+                self._rewrite_hosts(attached)
+
     def _write_files(self, attached: Attached, request: SandboxRequest) -> None:
         default = self._registry.named(BRIDGE)
         gateway = self._settings.host_gateway_ips or [str(default.gateway.ip) if default else ""]
@@ -499,7 +506,8 @@ class Sandboxes:
         for other in self.endpoints:
             if other is started or not other.links:
                 continue
-            if any(link.partition(":")[0].strip("/") == started.name for link in other.links):
+            ours = {started.container_id, started.name}
+            if any(link.partition(":")[0].strip("/") in ours for link in other.links):
                 with suppress(PierError, OSError):
                     self._rewrite_hosts(other)
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Interface
 from typing import Any, Final
 
@@ -390,6 +390,10 @@ class NetworkService:
     async def rename(self, container_id: str, new_name: str) -> None:
         """A container got another name: keep DNS and inspect right."""
         self._sandboxes.rename(container_id, new_name)
+
+    def set_links(self, container_id: str, links: Sequence[str]) -> None:
+        """A container's legacy links are these now: its hosts file follows if it runs."""
+        self._sandboxes.set_links(container_id, links)
 
     async def connect(
         self, network_ref: str, container_ref: str, settings: EndpointSettings | None
