@@ -7,6 +7,7 @@ import posix
 from pierhead.cli.container.options import CREATE_FLAGS
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
+from pierhead.cli.main import getenv
 from pierhead.client.errors import ApiError
 
 TYPE_CHECKING = False
@@ -130,15 +131,13 @@ def create_container(cli: Cli, options: Options, body: dict[str, Any]) -> str:
     pull = options.string("pull")
     image = body["Image"]
     query: dict[str, Any] = {"name": options.string("name") or None}
-    platform = options.string("platform")
-    if platform:
-        query["platform"] = platform
+    platform = _platform(cli, options, query)
     if options.flag("use-api-socket"):
         _use_api_socket(cli, body)
     cid_file = CidFile(options.string("cidfile"))
     try:
         if pull == "always":
-            _pull(cli, options, image)
+            _pull(cli, options, image, platform)
         try:
             answer = cli.client.post("/containers/create", query, body)
         except ApiError as error:
@@ -147,14 +146,11 @@ def create_container(cli: Cli, options: Options, body: dict[str, Any]) -> str:
             if (
                 error.status != 404
                 or "no such image" not in error.message.lower()
-                or pull not in ("missing", "")
+                or pull != "missing"
             ):
                 raise
-            if not options.flag("quiet"):
-                from pierhead.cli.container.pull import familiar
-
-                cli.err(f"Unable to find image '{familiar(image)}' locally\n")
-            _pull(cli, options, image)
+            if not _pull(cli, options, image, platform, missing=True):
+                raise
             answer = cli.client.post("/containers/create", query, body)
         container_id = str(answer["Id"])
         warnings = list(answer.get("Warnings") or ())
@@ -170,10 +166,41 @@ def create_container(cli: Cli, options: Options, body: dict[str, Any]) -> str:
         cid_file.close()
 
 
-def _pull(cli: Cli, options: Options, image: str) -> None:
-    from pierhead.cli.container.pull import pull_image
+def _platform(cli: Cli, options: Options, query: dict[str, Any]) -> str:
+    """The platform that was asked for, which goes into ``query`` in its normal form."""
+    platform = options.string("platform") or getenv("DOCKER_DEFAULT_PLATFORM")
+    if platform:
+        from pierhead.cli.image.platform import platform_text
 
-    pull_image(cli, image, platform=options.string("platform"), quiet=options.flag("quiet"))
+        try:
+            query["platform"] = platform_text(platform)
+        except CliError as error:
+            raise CliError(f"error parsing specified platform: {error.message}") from None
+    if options.changed("disable-content-trust") or getenv("DOCKER_CONTENT_TRUST"):
+        from pierhead.cli.requires import refuse_trust
+
+        refuse_trust(options)
+    return platform
+
+
+def _pull(cli: Cli, options: Options, image: str, platform: str, *, missing: bool = False) -> bool:
+    """Pull the image; False if its name is an id, which can't be pulled.
+
+    ``missing`` says why. Raises ``CliError``.
+    """
+    from pierhead.cli.container.pull import named, pull_image
+
+    quiet = options.flag("quiet")
+    try:
+        reference = named(image)
+    except ValueError as error:
+        raise CliError(str(error)) from None
+    if reference is None:
+        return False
+    if missing and not quiet:
+        cli.err(f"Unable to find image '{reference.familiar()}' locally\n")
+    pull_image(cli, reference, platform=platform, quiet=quiet)
+    return True
 
 
 def _use_api_socket(cli: Cli, body: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pierhead.cli.errors import CliError
+from pierhead.cli.format.progress import show
+from pierhead.cli.format.references import Reference, parse
+from pierhead.cli.registry.credentials import header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,43 +12,31 @@ if TYPE_CHECKING:
 
     from pierhead.cli.main import Cli
 
-
-def split_reference(image: str) -> tuple[str, str]:
-    """(name, tag or digest) as the API takes them; ``latest`` when there is neither."""
-    name, at, digest = image.partition("@")
-    if at:
-        return name, digest
-    slash = name.rfind("/")
-    colon = name.find(":", slash + 1)
-    if colon >= 0:
-        return name[:colon], name[colon + 1 :]
-    return name, "latest"
+_HEX = frozenset("0123456789abcdef")
 
 
-def familiar(image: str) -> str:
-    """The short form of a reference: ``docker.io/library/`` goes, a tag is added."""
-    name, tag = split_reference(image)
-    for prefix in ("docker.io/library/", "index.docker.io/library/", "docker.io/"):
-        if name.startswith(prefix):
-            name = name[len(prefix) :]
-            break
-    return f"{name}{'@' if ':' in tag else ':'}{tag}"
+def named(image: str) -> Reference | None:
+    """The reference to pull, ``latest`` where it has neither tag nor digest.
+
+    None for an image id, which no registry knows. Raises ``ValueError`` with docker's text.
+    """
+    identifier = image.removeprefix("sha256:")
+    if len(identifier) == 64 and _HEX.issuperset(identifier):
+        return None
+    reference = parse(image)
+    if not reference.tag and not reference.digest:
+        reference.tag = "latest"
+    return reference
 
 
-def pull_image(cli: Cli, image: str, *, platform: str, quiet: bool) -> None:
+def pull_image(cli: Cli, reference: Reference, *, platform: str, quiet: bool) -> None:
     """POST /images/create. Raises ``CliError`` for an error within the progress."""
-    name, tag = split_reference(image)
-    query: dict[str, Any] = {"fromImage": name, "tag": tag}
+    query: dict[str, Any] = {
+        "fromImage": f"{reference.domain}/{reference.path}",
+        "tag": reference.digest or reference.tag,
+    }
     if platform:
-        query["platform"] = platform
-    response = cli.client.request("POST", "/images/create", query)
-    for item in response.objects():
-        if not isinstance(item, dict):
-            continue
-        detail = item.get("errorDetail") or {}
-        message = detail.get("message") or item.get("error")
-        if message:
-            raise CliError(str(message))
-        if not quiet and item.get("status") and not item.get("progressDetail"):
-            prefix = f"{item['id']}: " if item.get("id") else ""
-            cli.err(f"{prefix}{item['status']}\n")
+        query["platform"] = platform.lower()
+    headers = {"X-Registry-Auth": header(cli, reference.domain)}
+    response = cli.client.request("POST", "/images/create", query, headers=headers)
+    show(cli, response.objects(), quiet=quiet, to_stderr=True)

@@ -138,10 +138,12 @@ def show(
     messages: Iterable[dict[str, Any]],
     *,
     quiet: bool = False,
+    to_stderr: bool = False,
     on_aux: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
     """Write a stream of messages to stdout. Raises ``CliError`` with the daemon's error."""
-    display = Display(terminal_width())
+    write = cli.err if to_stderr else cli.out
+    display = Display(terminal_width(2 if to_stderr else 1))
     for message in messages:
         if message.get("aux") is not None:
             if on_aux is not None:
@@ -149,4 +151,4 @@ def show(
             continue
         text = display.feed(message)
         if text and not quiet:
-            cli.out(text)
+            write(text)

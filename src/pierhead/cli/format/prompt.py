@@ -30,12 +30,13 @@ def hidden_line(cli: Cli, message: str) -> str:
     """A line typed without echo, for passwords."""
     import termios
 
-    cli.out(message)
     saved = termios.tcgetattr(0)
     silent = [*saved]
     silent[3] = int(saved[3]) & ~termios.ECHO
+    # Before the question: what is typed ahead of it isn't to be seen either.
     termios.tcsetattr(0, termios.TCSADRAIN, silent)
     try:
+        cli.out(message)
         return read_line()
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, saved)

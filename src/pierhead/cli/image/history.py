@@ -6,7 +6,7 @@ from pierhead.cli.flags import Command
 from pierhead.cli.format.clock import rfc3339_local, since
 from pierhead.cli.format.listing import Row, write_list
 from pierhead.cli.format.units import ellipsis, human_duration, human_size, truncate_id
-from pierhead.cli.image.platform import platform_json
+from pierhead.cli.image.platform import checked_platform
 from pierhead.client.http import quote
 
 TYPE_CHECKING = False
@@ -66,8 +66,11 @@ class HistoryRow(Row):
 def history(cli: Cli, options: Options, args: list[str]) -> None:
     """GET /images/{name}/history."""
     human = options.flag("human")
-    platform = options.string("platform")
-    query = {"platform": platform_json(platform) if platform else None}
+    query = {
+        "platform": checked_platform(
+            cli, options.string("platform"), "1.48", prefix="invalid platform: "
+        )
+    }
     steps = cli.client.get(f"/images/{quote(args[0])}/history", query) or []
     source = options.string("format") or "table"
     if source == "table":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pierhead.cli.flags import Command
-from pierhead.cli.image.platform import platform_json
+from pierhead.cli.image.platform import checked_platform
 from pierhead.cli.inspecting import inspect_all
 from pierhead.client.http import quote
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def inspect(cli: Cli, options: Options, args: list[str]) -> None:
     """GET /images/{name}/json for each."""
-    platform = options.string("platform")
-    query = {"platform": platform_json(platform)} if platform else None
+    query = {"platform": checked_platform(cli, options.string("platform"), "1.49")}
     inspect_all(
         cli,
         args,

@@ -7,7 +7,7 @@ import posix
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
 from pierhead.cli.format.progress import show
-from pierhead.cli.image.platform import platform_json
+from pierhead.cli.image.platform import checked_platform
 from pierhead.cli.image.source import blocks, open_archive
 
 TYPE_CHECKING = False
@@ -27,7 +27,11 @@ def load(cli: Cli, options: Options, args: list[str]) -> None:
         fd = 0
     query = {
         "quiet": bool(options.flag("quiet") or not posix.isatty(1)),
-        "platform": [platform_json(text) for text in options.strings("platform")] or None,
+        "platform": [
+            checked_platform(cli, text, "1.48", prefix="invalid platform: ")
+            for text in options.strings("platform")
+        ]
+        or None,
     }
     response = cli.client.request("POST", "/images/load", query, blocks(fd))
     if "json" in response.headers.get("content-type", ""):

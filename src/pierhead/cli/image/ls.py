@@ -18,13 +18,23 @@ _SUBCOMMANDS = frozenset(
 )
 
 
+#: Flag -> what docker calls it.
+_NOT_WITH_TREE = {
+    "quiet": "quiet",
+    "no-trunc": "no-trunc",
+    "digests": "show-digest",
+    "format": "format",
+}
+
+
 def list_images(cli: Cli, options: Options, args: list[str]) -> None:
     """GET /images/json."""
     filters = parse_filters(options.strings("filter")) or {}
     if args and args[0]:
         add(filters, "reference", args[0])
     if options.flag("tree"):
-        raise CliError("--tree is not implemented yet in Pierhead: images have one platform here")
+        _tree(cli, options, filters)
+        return
     query = {"all": True if options.flag("all") else None, "filters": filters or None}
     summaries = cli.client.get("/images/json", query) or []
     quiet, digests = options.flag("quiet"), options.flag("digests")
@@ -38,6 +48,23 @@ def list_images(cli: Cli, options: Options, args: list[str]) -> None:
         cli.err(f'\nNo images found matching "{args[0]}": did you mean "pier image {args[0]}"?\n')
 
 
+def _tree(cli: Cli, options: Options, filters: dict[str, list[str]]) -> None:
+    """GET /images/json with the manifests of each image."""
+    from pierhead.cli.format.platform_tree import tree_text
+    from pierhead.cli.requires import need_api
+    from pierhead.cli.terminal import is_terminal, size
+
+    need_api(cli, "tree", "1.47")
+    for flag, name in _NOT_WITH_TREE.items():
+        if options[flag]:
+            raise CliError(f"--{name} is not yet supported with --tree")
+    everything = options.flag("all")
+    query = {"all": True if everything else None, "filters": filters or None, "manifests": True}
+    summaries = cli.client.get("/images/json", query) or []
+    _, columns = size(1)
+    cli.out(tree_text(summaries, columns, everything=everything, terminal=is_terminal(1)))
+
+
 LS = Command(
     "[OPTIONS] [REPOSITORY[:TAG]]",
     list_images,
@@ -48,7 +75,7 @@ LS = Command(
         ("format", "", "string", "", "Print with 'table', 'json', or a Go template"),
         ("no-trunc", "", "bool", False, "Print ids in full length"),
         ("quiet", "q", "bool", False, "Print ids only"),
-        ("tree", "", "bool", False, "List the platforms of each image (not yet)"),
+        ("tree", "", "bool", False, "List the platforms of each image"),
     ),
     args=(0, 1),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
-from pierhead.cli.image.platform import platform_json
+from pierhead.cli.image.platform import checked_platform
 from pierhead.client.errors import ApiError
 from pierhead.client.http import quote
 
@@ -20,7 +20,8 @@ def remove(cli: Cli, options: Options, args: list[str]) -> None:
     query = {
         "force": True if force else None,
         "noprune": True if options.flag("no-prune") else None,
-        "platforms": [platform_json(text) for text in options.strings("platform")] or None,
+        "platforms": [checked_platform(cli, text, "1.50") for text in options.strings("platform")]
+        or None,
     }
     errors: list[str] = []
     fatal = False

@@ -6,7 +6,7 @@ import posix
 
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
-from pierhead.cli.image.platform import platform_json
+from pierhead.cli.image.platform import checked_platform
 from pierhead.cli.main import write_all
 
 TYPE_CHECKING = False
@@ -25,7 +25,11 @@ def save(cli: Cli, options: Options, args: list[str]) -> None:
         _check_directory(output)
     query = {
         "names": args,
-        "platform": [platform_json(text) for text in options.strings("platform")] or None,
+        "platform": [
+            checked_platform(cli, text, "1.48", prefix="invalid platform: ")
+            for text in options.strings("platform")
+        ]
+        or None,
     }
     response = cli.client.request("GET", "/images/get", query)
     if output:

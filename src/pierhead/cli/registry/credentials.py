@@ -202,11 +202,15 @@ def user_name(cli: Cli) -> str:
 
 
 def header(cli: Cli, domain: str) -> str:
-    """The ``X-Registry-Auth`` header's value for a registry: base64url of JSON."""
+    """The ``X-Registry-Auth`` header's value for a registry."""
+    return encoded(get(cli, config_key(domain)))
+
+
+def encoded(credentials: dict[str, str]) -> str:
+    """Credentials as the header carries them: base64url of JSON."""
     import binascii
 
     from pierhead.client.json_fast import dumps
 
-    text = dumps(get(cli, config_key(domain)))
-    encoded = binascii.b2a_base64(text.encode(), newline=False).decode()
-    return encoded.replace("+", "-").replace("/", "_")
+    text = binascii.b2a_base64(dumps(credentials).encode(), newline=False).decode()
+    return text.replace("+", "-").replace("/", "_")

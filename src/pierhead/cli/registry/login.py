@@ -6,7 +6,8 @@ import posix
 
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
-from pierhead.cli.format.prompt import hidden_line, read_line
+from pierhead.cli.format.note import note
+from pierhead.cli.registry.ask import ask
 from pierhead.cli.registry.credentials import INDEX_SERVER, get, hostname, store
 from pierhead.client.errors import ApiError
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from pierhead.cli.flags import Options
     from pierhead.cli.main import Cli
+
+
+_OTHER_ACCOUNT = "To login with a different account, run 'pier logout' followed by 'pier login'"
 
 
 def _check_flags(options: Options) -> None:
@@ -43,22 +47,6 @@ def _password(cli: Cli, options: Options) -> str:
     return data.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
-def _prompt(cli: Cli, user: str, password: str, known: str) -> tuple[str, str]:
-    """Ask for what is missing. Raises ``CliError`` where nobody can answer."""
-    if (not user or not password) and not posix.isatty(0):
-        raise CliError("Error: Cannot perform an interactive login from a non TTY device")
-    if not user:
-        cli.out(f"Username ({known}): " if known else "Username: ")
-        user = read_line().strip() or known
-        if not user:
-            raise CliError("Error: Non-null Username Required")
-    if not password:
-        password = hidden_line(cli, "Password: ").strip()
-        if not password:
-            raise CliError("Error: Password Required")
-    return user, password
-
-
 def _authenticate(cli: Cli, credentials: dict[str, str]) -> dict[str, Any]:
     return cli.client.post("/auth", None, dict(credentials)) or {}
 
@@ -81,7 +69,11 @@ def login(cli: Cli, options: Options, args: list[str]) -> None:
     if known.get("username") and known.get("password"):
         credentials = {**known, "serveraddress": server}
         credentials.pop("identitytoken", None)
-        cli.err(f"Authenticating with existing credentials... [Username: {known['username']}]\n")
+        cli.err(
+            f"Authenticating with existing credentials... [Username: {known['username']}]\n"
+            + note(_OTHER_ACCOUNT, terminal=posix.isatty(2))
+            + "\n\n"
+        )
         try:
             answer = _authenticate(cli, credentials)
         except ApiError as error:
@@ -93,7 +85,9 @@ def login(cli: Cli, options: Options, args: list[str]) -> None:
             _keep(cli, credentials, answer)
             _say(cli, answer)
             return
-    user, password = _prompt(cli, user.strip(), password.strip(), known.get("username", ""))
+    if (not user or not password) and not posix.isatty(0):
+        raise CliError("Error: Cannot perform an interactive login from a non TTY device")
+    user, password = ask(cli, user, password, known.get("username", ""), server)
     credentials = {"username": user, "password": password, "serveraddress": server}
     answer = _authenticate(cli, credentials)
     _keep(cli, credentials, answer)

@@ -7,7 +7,8 @@ from pierhead.cli.flags import Command
 from pierhead.cli.format.progress import show
 from pierhead.cli.format.references import Reference, parse
 from pierhead.cli.main import getenv
-from pierhead.cli.registry.credentials import header
+from pierhead.cli.registry.ask import with_credentials
+from pierhead.cli.requires import refuse_trust
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,13 +37,18 @@ def pull(cli: Cli, options: Options, args: list[str]) -> None:
     everything, quiet = options.flag("all-tags"), options.flag("quiet")
     reference = wanted(cli, args[0], everything=everything, quiet=quiet)
     platform = options.string("platform") or getenv("DOCKER_DEFAULT_PLATFORM")
+    refuse_trust(options)
     query = {
         "fromImage": f"{reference.domain}/{reference.path}",
         "tag": None if everything else reference.digest or reference.tag,
         "platform": platform.lower() or None,
     }
-    headers = {"X-Registry-Auth": header(cli, reference.domain)}
-    response = cli.client.request("POST", "/images/create", query, headers=headers)
+    response = with_credentials(
+        cli,
+        reference.domain,
+        "pull",
+        lambda headers: cli.client.request("POST", "/images/create", query, headers=headers),
+    )
     show(cli, response.objects(), quiet=quiet)
     cli.out(f"{reference}\n")
 

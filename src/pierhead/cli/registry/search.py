@@ -6,7 +6,7 @@ from pierhead.cli.flags import Command
 from pierhead.cli.format.filters import check_filter, parse_filters
 from pierhead.cli.format.listing import Row, write_list
 from pierhead.cli.format.units import ellipsis
-from pierhead.cli.registry.credentials import header
+from pierhead.cli.registry.ask import with_credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pierhead.cli.main import Cli
 
 _TABLE = "table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}"
+_AUTOMATED = (
+    'WARNING: the "is-automated" filter is deprecated, and searching for "is-automated=true" '
+    "will not yield any results in future.\n"
+)
 _HEADERS = {
     "Name": "NAME",
     "Description": "DESCRIPTION",
@@ -64,8 +68,13 @@ def search(cli: Cli, options: Options, args: list[str]) -> None:
         "filters": parse_filters(options.strings("filter")),
     }
     domain = args[0].partition("/")[0] if "." in args[0].partition("/")[0] else "docker.io"
-    results = cli.client.request(
-        "GET", "/images/search", query, headers={"X-Registry-Auth": header(cli, domain)}
+    if any(text.partition("=")[0] == "is-automated" for text in options.strings("filter")):
+        cli.err(_AUTOMATED)
+    results = with_credentials(
+        cli,
+        domain,
+        "search",
+        lambda headers: cli.client.request("GET", "/images/search", query, headers=headers),
     ).json()
     source = options.string("format")
     trunc = not options.flag("no-trunc")
