@@ -10,7 +10,6 @@ repository.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
@@ -22,10 +21,11 @@ from pierhead.distribution.complaints import RegistryError
 from pierhead.distribution.compressing import Compressor
 from pierhead.distribution.parcels import Piece, mountable
 from pierhead.distribution.progress import Reporter
+from pierhead.distribution.transfer import file_source
 from pierhead.distribution.transfers import Locks, Slots
 from pierhead.engine.images.content import Content
 from pierhead.engine.images.feed import out_of_pipe
-from pierhead.errors import Internal, NotFound, PierError
+from pierhead.errors import NotFound, PierError
 from pierhead.oci.manifest import Descriptor
 from pierhead.store.blobs import BlobStore
 from pierhead.store.snapshots import Snapshotter
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 MOUNTS_LIMIT: Final = 3
 """How many repositories are asked for a blob before it is sent."""
 DIGESTS_LIMIT: Final = 3
-_STEP: Final = 1 << 20
 
 
 class LayerPusher:
@@ -238,25 +237,6 @@ async def exists(registry: Registry, path: str, digest: str) -> bool:
         if error.of_proof or error.status not in (400, 401, 403, 405):
             raise
         return False
-
-
-def file_source(path: Path, start: int, length: int) -> Callable[[int], AsyncIterator[bytes]]:
-    """Reads ``length`` bytes of a file from ``start`` on, in steps, off the event loop."""
-
-    async def read(offset: int) -> AsyncIterator[bytes]:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            at, end = start + offset, start + length
-            while at < end:
-                data = await asyncio.to_thread(os.pread, fd, min(_STEP, end - at), at)
-                if not data:
-                    raise Internal(f"a blob ends {end - at} bytes too early: its file is damaged")
-                at += len(data)
-                yield data
-        finally:
-            os.close(fd)
-
-    return read
 
 
 def missing(piece: Piece) -> NotFound:

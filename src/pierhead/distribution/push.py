@@ -63,7 +63,9 @@ class Pusher:
         snapshots: Snapshotter,
         events: EventBus,
         settings: Settings,
+        user_agent: str = "",
     ) -> None:
+        self._user_agent = user_agent
         self._images = images
         self._index = images.index
         self._blobs = blobs
@@ -118,7 +120,11 @@ class Pusher:
 
         names = self._names(ref)
         async with Registry(
-            ref.domain, self._settings, credentials=credentials, push=True
+            ref.domain,
+            self._settings,
+            credentials=credentials,
+            user_agent=self._user_agent,
+            push=True,
         ) as registry:
             with _proofs_later():
                 await registry.ping()

@@ -122,6 +122,7 @@ class DistributionService:
                 snapshots=self._snapshots,
                 events=self._events,
                 settings=self._settings,
+                user_agent=USER_AGENT,
             )
         return self._pusher.push(name, tag, platform=platform, auth=auth)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pierhead.distribution.layer_push import LayerPusher, file_source
+from pierhead.distribution.layer_push import LayerPusher
 from pierhead.distribution.parcels import Piece
 from pierhead.distribution.registry import Registry
-from pierhead.errors import Internal, NotFound
+from pierhead.errors import NotFound
 from pierhead.oci import manifest as oci
 from pierhead.oci.digest import sha256
 from pierhead.oci.manifest import Descriptor
@@ -174,12 +174,3 @@ async def test_a_layer_that_is_nowhere_is_an_error(pushing: Pushing) -> None:
     piece = Piece(None, None, wanted)
     with pytest.raises(NotFound, match="its files are missing"):
         await pushing.push(piece)
-
-
-async def test_file_source_reads_from_anywhere_and_notices_a_short_file(tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(b"0123456789")
-    source = file_source(tmp_path / "f", 2, 6)
-    assert b"".join([chunk async for chunk in source(0)]) == b"234567"
-    assert b"".join([chunk async for chunk in source(4)]) == b"67"
-    with pytest.raises(Internal, match="too early"):
-        _ = [chunk async for chunk in file_source(tmp_path / "f", 2, 9)(0)]
