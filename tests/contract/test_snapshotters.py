@@ -12,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -1011,3 +1012,193 @@ async def test_discarded_or_of_another_diff_id(
         await staged.commit(None)
     await snapshots.close()
     assert leftovers(paths) == []
+
+
+# Damage
+
+
+def damage(snapshots: Snapshotter, layer: Layer, where: str) -> Path:
+    """Spoil what the layer's tar lies in."""
+    file = snapshots.layer_file(layer.chain_id)
+    if where == "missing":
+        file.path.unlink()
+        return file.path
+    size = file.path.stat().st_size
+    offset = {"tar": file.offset + 600, "end": size - 8}[where]
+    with open(file.path, "r+b") as out:
+        out.seek(offset)
+        byte = out.read(1)
+        out.seek(offset)
+        out.write(bytes([byte[0] ^ 1]))
+    return file.path
+
+
+async def test_a_whole_layer_is_found_whole(snapshots: Snapshotter, base: Layer) -> None:
+    with fed(compress(LAYER, "gzip")) as fd:
+        staged = await snapshots.stage(Incoming(fd))
+    layer = await staged.commit(base.chain_id)
+    assert await snapshots.verify(base.chain_id) == []
+    assert await snapshots.verify(layer.chain_id) == []
+
+
+@pytest.mark.parametrize("where", ["tar", "end", "missing"])
+@pytest.mark.parametrize("on_base", [True, False])
+async def test_damage_is_found_and_repaired(
+    snapshots: Snapshotter, base: Layer, tmp_path: Path, where: str, on_base: bool
+) -> None:
+    blob = compress(LAYER, "gzip")
+    with fed(blob) as fd:
+        staged = await snapshots.stage(Incoming(fd))
+    layer = await staged.commit(base.chain_id if on_base else None)
+    await snapshots.prepare("key", layer.chain_id)
+    target = tmp_path / "rootfs"
+    target.mkdir()
+    snapshots.mount("key", target)
+    try:
+        damage(snapshots, layer, where)
+        faults = await snapshots.verify(layer.chain_id)
+        assert len(faults) == 1
+        assert "missing" in faults[0] or "damaged" in faults[0]
+        with fed(blob) as fd:
+            staged = await snapshots.stage(Incoming(fd))
+        assert await staged.replace(layer.chain_id) == layer
+        assert await snapshots.verify(layer.chain_id) == []
+        assert await tar_of(snapshots, layer.chain_id) == LAYER
+        assert "big" in os.listdir(target / "etc"), "what runs keeps what it had"
+    finally:
+        snapshots.unmount(target)
+    with mounted(snapshots, layer.chain_id, tmp_path) as view:
+        assert os.listdir(view / "etc") == ["big"]
+        assert hashlib.sha256((view / "etc/big").read_bytes()).digest()
+    await snapshots.remove("key")
+    await snapshots.remove_layer(layer.chain_id)
+
+
+async def test_another_layer_does_not_repair(snapshots: Snapshotter, base: Layer) -> None:
+    with fed(LAYER) as fd:
+        staged = await snapshots.stage(Incoming(fd))
+    with pytest.raises(InvalidParameter, match="invalid diffID for layer"):
+        await staged.replace(base.chain_id)
+    assert await snapshots.verify(base.chain_id) == []
+
+
+# Where one tar stands on several parents
+
+
+async def test_a_tar_that_is_here_needs_no_bytes_again(
+    snapshots: Snapshotter, base: Layer, tmp_path: Path
+) -> None:
+    other = await apply(snapshots, tars.archive(tars.directory("etc"), tars.member("etc/other")))
+    for data in (LAYER, tars.archive(tars.directory("x"), tars.member("x/y", data=b"z" * 9000))):
+        diff_id = sha256(data)
+        assert await snapshots.adopt(diff_id, base.chain_id) is None
+        layer = await apply(snapshots, data, base.chain_id)
+        assert await snapshots.adopt(diff_id, base.chain_id) == layer
+        adopted = await snapshots.adopt(diff_id, other.chain_id)
+        if adopted is None:
+            assert snapshots.driver == "overlay2"
+            adopted = await apply(snapshots, data, other.chain_id)
+        assert adopted == await apply(snapshots, data, other.chain_id)
+        assert adopted.chain_id == chain_ids([other.diff_id, diff_id])[1]
+        assert await tar_of(snapshots, adopted.chain_id) == data
+        assert await snapshots.verify(adopted.chain_id) == []
+        with mounted(snapshots, adopted.chain_id, tmp_path) as view:
+            assert sorted(os.listdir(view / "etc")) in (["big", "other"], ["other"])
+        with mounted(snapshots, layer.chain_id, tmp_path) as view:
+            assert "other" not in os.listdir(view / "etc")
+        await snapshots.remove_layer(layer.chain_id)
+        with mounted(snapshots, adopted.chain_id, tmp_path) as view:
+            assert len(os.listdir(view)) in (1, 2)
+        assert await snapshots.verify(adopted.chain_id) == []
+
+
+async def test_the_layer_s_file(snapshots: Snapshotter, base: Layer) -> None:
+    file = snapshots.layer_file(base.chain_id)
+    with open(file.path, "rb") as source:
+        source.seek(file.offset)
+        data = source.read() if file.length is None else source.read(file.length)
+    tar = await tar_of(snapshots, base.chain_id)
+    if file.compression == "none":
+        assert data == tar
+        assert snapshots.layer_tar_range(base.chain_id) == (file.path, file.offset, len(tar))
+    else:
+        assert data.startswith(b"\x28\xb5\x2f\xfd"), "an uncompressed tar is kept as zstd"
+        assert snapshots.layer_tar_range(base.chain_id) is None
+
+
+# Leaks
+
+
+async def test_no_descriptor_and_no_mount_is_left(
+    make: Make, paths: Paths, database: Database, tmp_path: Path
+) -> None:
+    snapshots = make(paths, database)
+    # whatever is opened once (the worker's template, the event loop's own) comes first
+    warm = await apply(snapshots, tars.archive(tars.member("warm")))
+    await tar_of(snapshots, warm.chain_id)
+    await snapshots.close()
+    before = descriptors()
+    snapshots = make(paths, database)
+    await snapshots.recover(set())
+    parent: ChainId | None = None
+    target = tmp_path / "rootfs"
+    target.mkdir()
+    for index in range(5):
+        data = tars.archive(tars.directory("d"), tars.member(f"d/{index}", data=b"x" * 5000))
+        parent = (await apply(snapshots, data, parent)).chain_id
+        wrong = tars.archive(tars.member("x"))[:700]
+        with pytest.raises(InvalidParameter):
+            await apply(snapshots, wrong, parent)
+        await snapshots.prepare(f"key{index}", parent)
+        snapshots.mount(f"key{index}", target)
+        assert len(await snapshots.changes(f"key{index}")) == 0
+        snapshots.unmount(target)
+        with mounted(snapshots, parent, tmp_path):
+            pass
+    for index in range(5):
+        await snapshots.remove(f"key{index}")
+    while parent is not None:
+        layer = snapshots.layer(parent)
+        assert layer is not None
+        await snapshots.remove_layer(parent)
+        parent = layer.parent
+    await snapshots.close()
+    deadline = time.monotonic() + 30
+    while descriptors() - before and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)  # threads close the last ones
+    assert descriptors() - before == set()
+    assert loops_on(tmp_path) == []
+
+
+def descriptors() -> set[str]:
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.add(f"{name} {os.readlink(f'/proc/self/fd/{name}')}")
+    return {entry for entry in found if not entry.endswith("/fd")}
+
+
+def loops_on(root: Path) -> list[str]:
+    found = []
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):
+            found.append(backing.read_text().strip())
+    return [path for path in found if path.startswith(str(root))]
+
+
+async def test_a_removed_layer_frees_its_space_at_once(
+    snapshots: Snapshotter, paths: Paths, tmp_path: Path
+) -> None:
+    layer = await apply(snapshots, tars.archive(tars.member("f", data=os.urandom(3 << 20))))
+    await snapshots.prepare("key", layer.chain_id)
+    target = tmp_path / "rootfs"
+    target.mkdir()
+    snapshots.mount("key", target)
+    (target / "f").read_bytes()
+    snapshots.unmount(target)
+    await snapshots.remove("key")
+    await snapshots.remove_layer(layer.chain_id)
+    await snapshots.close()
+    # nothing of ours has the deleted file open or mounted any more
+    held = [entry for entry in descriptors() if str(paths.snapshots) in entry]
+    assert held == []

@@ -94,6 +94,14 @@ class Staged(Protocol):
         """Make it the layer on ``parent``; return the existing one if there. As ``apply``."""
         ...
 
+    async def replace(self, chain_id: ChainId) -> Layer:
+        """Put it in the place of a damaged layer's files; instead of ``commit``.
+
+        It must have the layer's diff id (``InvalidParameter``). Of several damaged layers
+        the lowest goes first. Containers that run keep what they had until they start again.
+        """
+        ...
+
     async def discard(self) -> None:
         """Remove what was staged; no error after ``commit``. The partial blob stays."""
         ...

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ from pierhead.store.snapshots.stacked import (
 
 TAR_OFFSET: Final = 4096
 _FILE: Final = "layer.erofs"
+_RECORDED: Final = ("size_bytes", "needs_lower", "index_digest", "file_bytes")
+"""What ``store/stage.py`` says of a layer and we keep."""
 _COPY_STEP: Final = 64 << 20
 
 
@@ -298,15 +301,29 @@ class ErofsSnapshotter(StackedSnapshotter):
         found: dict[str, Any],
     ) -> Layer:  # fmt: skip
         """Make ``directory`` the layer that it holds; the existing one if there is one."""
-        record = {
-            name: found[name]
-            for name in ("size_bytes", "needs_lower", "index_digest", "file_bytes")
-        }
+        record = {name: found[name] for name in _RECORDED}
         layer = Layer(
             chain_id_on(parent, diff_id), diff_id, parent, record["size_bytes"], tar_bytes
         )
         layer = self._adopt(directory, layer, record)
         self._same.setdefault(diff_id, set()).add(layer.chain_id)
+        return layer
+
+    def _replace(self, directory: Path, layer: Layer, found: dict[str, Any]) -> Layer:
+        """Exchange the layer's file; what is mounted keeps the old one."""
+        chain_id = layer.chain_id
+        file = self._file(chain_id)
+        file.parent.mkdir(mode=0o710, exist_ok=True)
+        self._mounts.forget(file)
+        os.rename(directory / _FILE, file)
+        self._records[chain_id] = {name: found[name] for name in _RECORDED}
+        self._db.execute(
+            "UPDATE layers SET record = ? WHERE chain_id = ?",
+            (
+                json.dumps({"tar_bytes": layer.tar_bytes, **self._records[chain_id]}),
+                chain_id,
+            ),
+        )
         return layer
 
     # Start and end
@@ -367,6 +384,19 @@ class ErofsStaged:
             else:
                 self._share(result)
             return owner._add(self._directory, self.diff_id, parent, result["tar_bytes"], result)
+        finally:
+            await self.discard()
+
+    async def replace(self, chain_id: ChainId) -> Layer:
+        owner, result = self._owner, self._result
+        try:
+            layer = owner._known(chain_id)
+            check_diff_id(layer.diff_id, self.diff_id)
+            if result["needs_lower"] and not (result["indexed"] and layer.parent is None):
+                result = await owner._index(
+                    self._fd, result["tar_bytes"], self.diff_id, layer.parent
+                )
+            return owner._replace(self._directory, layer, result)
         finally:
             await self.discard()
 

@@ -11,11 +11,12 @@ The rest of the tree is drawn in ``stacked.py``.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pierhead.errors import InvalidParameter
 from pierhead.linux import worker
@@ -119,19 +120,33 @@ class OverlaySnapshotter(StackedSnapshotter):
         *, keep: bool,
     ) -> Layer:  # fmt: skip
         """Make the layer of the tar in ``fd``; ``keep`` the tar, else it is there already."""
+        keep_fd: int | None = None
+        if keep:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            keep_fd = os.open(directory / "tar", flags, 0o400)
+        try:
+            result = await self._fill(directory, fd, parent, keep_fd=keep_fd)
+        finally:
+            if keep_fd is not None:
+                os.close(keep_fd)
+        found = check_diff_id(diff_id, result["diff_id"])
+        layer = Layer(
+            chain_id_on(parent, found), found, parent, result["size_bytes"], result["tar_bytes"]
+        )
+        return self._adopt(directory, layer, {})
+
+    async def _fill(
+        self, directory: Path, fd: int, parent: ChainId | None, *, keep_fd: int | None
+    ) -> dict[str, Any]:
+        """Unpack the tar in ``fd`` into the new layer; what ``store.unpack:unpack`` returns."""
         content = directory / "diff"
         content.mkdir(mode=0o755)
         os.chmod(content, 0o755)
         lower_fds: list[int] = []
-        keep_fd: int | None = None
         try:
             for path in self._stack(parent):
                 lower_fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-            if keep:
-                keep_fd = os.open(
-                    directory / "tar", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400
-                )
-            result = await worker.call(
+            result: dict[str, Any] = await worker.call(
                 "store.unpack:unpack",
                 {"lower_fds": lower_fds, "keep_fd": keep_fd, "limit_bytes": self._room()},
                 stdin=fd,
@@ -143,13 +158,7 @@ class OverlaySnapshotter(StackedSnapshotter):
         finally:
             for opened in lower_fds:
                 os.close(opened)
-            if keep_fd is not None:
-                os.close(keep_fd)
-        found = check_diff_id(diff_id, result["diff_id"])
-        layer = Layer(
-            chain_id_on(parent, found), found, parent, result["size_bytes"], result["tar_bytes"]
-        )
-        return self._adopt(directory, layer, {})
+        return result
 
     async def layer_tar(self, chain_id: ChainId, out_fd: int) -> int:
         self._known(chain_id)
@@ -197,6 +206,14 @@ class OverlaySnapshotter(StackedSnapshotter):
         if stack[1:]:
             data["LowerDir"] = ":".join(map(str, stack[1:]))
         return data
+
+
+def _copy(source: int, target: Path) -> None:
+    with open(target, "xb") as file:
+        offset = 0
+        while chunk := os.pread(source, 1 << 20, offset):
+            file.write(chunk)
+            offset += len(chunk)
 
 
 class OverlayStaged:
@@ -247,6 +264,31 @@ class OverlayStaged:
         except OSError:
             return False  # another file system, or the blob was deleted
         return True
+
+    async def replace(self, chain_id: ChainId) -> Layer:
+        """Its tar; its directory only if that is gone, for containers may be on it."""
+        owner = self._owner
+        try:
+            layer = owner._known(chain_id)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            found = await worker.call(
+                "store.tarcopy:digest", {}, stdin=self._fd, site_packages=True
+            )
+            check_diff_id(layer.diff_id, found["diff_id"])
+            final = owner._layer_dir(chain_id)
+            ours = self._directory / "tar"
+            if self._incoming.partial is not None and not self._keep_blob():
+                await asyncio.to_thread(_copy, self._fd, ours)
+            if not (final / "diff").is_dir():
+                os.lseek(self._fd, 0, os.SEEK_SET)
+                await owner._fill(self._directory, self._fd, layer.parent, keep_fd=None)
+                owner._trash.throw(final)
+                os.rename(self._directory, final)
+            else:
+                os.rename(ours, final / "tar")
+            return layer
+        finally:
+            await self.discard()
 
     async def discard(self) -> None:
         if self._fd >= 0:
