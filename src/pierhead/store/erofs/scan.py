@@ -21,14 +21,14 @@ ENDED: Final = "unexpected end of the tar archive"
 _FIELDS: Final = struct.Struct("<100s24s12s12s8sc100s6s66x16s155s12x")
 """name, mode+uid+gid, size, mtime, checksum, type, link, magic, device numbers, prefix."""
 _CACHE_LIMIT: Final = 4096
-_MODULUS: Final = 65521
 
 Chunk = tuple[int, bytes]
 """(offset in the tar, bytes); no bytes: the end. It may start before what was asked for."""
 Scan = Generator[int, Chunk, None]
 """Yields the offset that it wants next, is sent chunks, returns at the end of the tar."""
 Plain = Callable[[bytes, bytes, int, int, int, int, int, bytes, int], None]
-"""name, type (``0``, ``2`` or ``5``), mode, uid, gid, size, mtime in seconds, link, offset."""
+"""name, type (``0``, ``2`` or ``5``), mode, uid, gid, size, mtime in seconds, link (of a
+symlink), offset."""
 Other = Callable[[Header, int], None]
 """Any other member, with the offset of its content (behind a sparse map)."""
 
@@ -45,8 +45,6 @@ def scan(plain: Plain, other: Other) -> Scan:
     unpack = _FIELDS.unpack
     adler32 = zlib.adler32
     owners: dict[bytes, tuple[int, int, int]] = {}
-    times: dict[bytes, int] = {}
-    sums: dict[bytes, int] = {}
     window = _Window()
     base, chunk = yield 0
     position, length = 0, len(chunk)
@@ -63,17 +61,18 @@ def scan(plain: Plain, other: Other) -> Scan:
             base, chunk, end = window.base, window.chunk, window.position
             length = len(chunk)
         name, owner, size_field, time, check, type_, link, magic, _, prefix = unpack(block)
-        # adler32's lower half is one more than the sum of the bytes.
-        wanted = sums.get(check)
-        if wanted is None or adler32(block) & 0xFFFF != wanted:
+        # adler32's lower half is one more than the sum of the bytes, modulo 65,521. The field
+        # itself counts as eight blanks.
+        try:
+            wanted = (int(check.rstrip(b"\0 "), 8) + sum(check) - 255) % 65521
+        except ValueError:
+            wanted = -1
+        if adler32(block) & 0xFFFF != wanted:
             if block == ZERO_BLOCK:
                 window.base, window.chunk, window.position = base, chunk, end
                 yield from window.end_mark()
                 return
             tar.parse_header(block)  # complains, or takes the signed sum that some have
-            if len(sums) > _CACHE_LIMIT:
-                sums.clear()
-            sums[check] = (tar.number(check) - 256 + sum(check) + 1) % _MODULUS
         kind = _PLAIN.get(type_)
         if kind is None:
             window.base, window.chunk, window.position = base, chunk, end
@@ -94,23 +93,25 @@ def scan(plain: Plain, other: Other) -> Scan:
                 tar.number(owner[8:16]),
                 tar.number(owner[16:]),
             )
-        seconds = times.get(time)
-        if seconds is None:
-            if len(times) > _CACHE_LIMIT:
-                times.clear()
-            seconds = times[time] = tar.number(time)
+        try:
+            seconds = int(time.rstrip(b"\0 "), 8)
+        except ValueError:
+            seconds = tar.number(time)
         if size < 0:
             raise InvalidParameter("invalid tar header: negative size")
-        path = name[: name.index(0)] if 0 in name else name
+        path = name.rstrip(b"\0")
+        if 0 in path:
+            path = path[: path.index(0)]
         if prefix[0] and magic == b"ustar\0":
             path = prefix.partition(b"\0")[0] + b"/" + path
         if kind == b"0" and path[-1:] == b"/":
             kind = b"5"  # v7 had no other way to say so
         if kind != b"0":
             size = 0  # whatever the field says, as Go and GNU tar have it
+            link = link.partition(b"\0")[0]
         plain(
             path, kind, ids[0], ids[1], ids[2], size, seconds,
-            link.partition(b"\0")[0] if kind == b"2" else b"", base + end,
+            link, base + end,
         )  # fmt: skip
         position = end + (size + 511 & -512)
 

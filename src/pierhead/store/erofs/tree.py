@@ -56,6 +56,9 @@ _ODD_LIMIT: Final = 512 << 20
 _ODD_PLENTY: Final = 16 << 20
 """Path components looked at in all: names made to be slow get no further."""
 _ID_LIMIT: Final = 0xFFFFFFFF
+_TIME_LIMIT: Final = 1 << 63
+_OFFSET_LIMIT: Final = BLOCKS_LIMIT * BLOCK - (1 << 20)
+_NO_NAMES: Final = frozenset((b"", b".", b".."))
 _WORDS: Final = struct.Struct("<HHHHQ")
 
 _DEVICES: Final = {
@@ -112,12 +115,14 @@ class Directory:
         "parent", "size", "start", "uid", "xattrs",
     )  # fmt: skip
 
-    def __init__(self, length: int, mtime_ns: int) -> None:
+    def __init__(
+        self, length: int, mtime_ns: int, mode: int = 0o755, uid: int = 0, gid: int = 0
+    ) -> None:
         self.children: dict[bytes, Directory | int] = {}
         self.length = length  # of its path
-        self.mode = 0o755
-        self.uid = 0
-        self.gid = 0
+        self.mode = mode
+        self.uid = uid
+        self.gid = gid
         self.mtime_ns = mtime_ns
         self.xattrs: dict[bytes, bytes] | None = None
         self.opaque = False
@@ -157,10 +162,8 @@ class Tree:
         self._shift = tar_offset
         self._limit = entries_limit
         self._steps = 0
-        self._last = b""
-        self._last_directory = self.root
-        self._parents: dict[bytes, Directory] = {}
-        self._paths: dict[bytes, bytes] = {}
+        self._parents = {b"": (self.root, b"")}
+        """Where a path leads to: the directory and its real path."""
         self._whiteout = -1
         self._links_below: set[bytes] = set()
         self._cached_bytes = 0
@@ -175,28 +178,55 @@ class Tree:
         """A file, directory or symlink without extensions: see ``scan.Plain``."""
         if name[:2] == b"./":
             name = name[2:]
+        if kind == b"5" and name[-1:] == b"/":
+            name = name[:-1]
+        directory, _, base = name.rpartition(b"/")
+        known = self._parents.get(directory)
+        if (
+            known is not None
+            and base not in known[0].children
+            and base[:4] != b".wh."
+            and base not in _NO_NAMES
+            and known[0].length + len(base) < layer.PATH_LIMIT
+            and len(base) <= NAME_LIMIT
+            and 0 <= uid < _ID_LIMIT
+            and 0 <= gid < _ID_LIMIT
+            and self.entries < self._limit
+            and -_TIME_LIMIT <= seconds < _TIME_LIMIT
+            and offset < _OFFSET_LIMIT
+            and not self._links_below
+        ):
+            # Nearly always: a new name in a known directory, and nothing odd about it.
+            parent = known[0]
+            if kind == b"0":
+                self.entries += 1
+                self.size_bytes += size
+                plain = self.plain
+                parent.children[base] = len(plain) >> 1 | FT_FILE
+                plain += INODE_HEAD.pack(
+                    PLAIN, 0, 0o100000 | mode, 0, size, offset + self._shift >> 9, 0,
+                    uid, gid, seconds, 0, 1,
+                )  # fmt: skip
+                return
+            if kind == b"5":
+                self.entries += 1
+                parent.children[base] = made = Directory(
+                    parent.length + 1 + len(base) if parent.length else len(base),
+                    seconds * 1_000_000_000, mode, uid, gid,
+                )  # fmt: skip
+                place = known[1]
+                self._remember(name, made, place + b"/" + base if place else base)
+                return
+            if 0 < len(link) <= BLOCK - INODE:
+                self.entries += 1
+                self.size_bytes += len(link)  # as Docker counts
+                head = INODE_HEAD.pack(
+                    INLINE, 0, 0o120777, 0, len(link), 0, 0, uid, gid, seconds, 0, 1
+                )
+                parent.children[base] = self._place(head + link, FT_SYMLINK)
+                return
         name = layer.clean_name(name)
         directory, _, base = name.rpartition(b"/")
-        if directory == self._last and base and base[:4] != b".wh." and kind == b"0":
-            # The common case, straight: a new file beside the last one.
-            parent = self._last_directory
-            if base not in parent.children and self.entries < self._limit:
-                try:
-                    inode = INODE_HEAD.pack(
-                        PLAIN, 0, stat.S_IFREG | mode, 0, size, offset + self._shift >> 9, 0,
-                        uid, gid, seconds, 0, 1,
-                    )  # fmt: skip
-                except struct.error:
-                    pass  # the long way says what is wrong
-                else:
-                    if len(base) <= NAME_LIMIT and uid != _ID_LIMIT and gid != _ID_LIMIT:
-                        parent.children[base] = len(self.plain) >> 1 | FT_FILE
-                        self.plain += inode
-                        self.entries += 1
-                        self.size_bytes += size
-                        if parent.length + len(base) >= layer.PATH_LIMIT:
-                            raise _too_long(name)
-                        return
         header = Header(name, kind, mode, uid, gid, size, seconds * 1_000_000_000, link)
         header.real_size = size
         self._add(header, name, directory, base, offset)
@@ -229,8 +259,7 @@ class Tree:
         if kind == tar.DIRECTORY:
             if type(old) is not Directory:
                 new = Directory(len(path), 0)
-                if old is not None and old == self._whiteout:
-                    new.opaque = True
+                new.opaque = old is not None and old == self._whiteout
                 self._put(parent, base, new)
                 old = new
             self._describe(old, path, header)
@@ -255,11 +284,8 @@ class Tree:
 
     def _forget(self) -> None:
         """Paths resolved before may lead elsewhere now."""
-        self._parents.clear()
-        self._paths.clear()
+        self._parents = {b"": (self.root, b"")}
         self._cached_bytes = 0
-        self._last = b""
-        self._last_directory = self.root
 
     def _describe(self, directory: Directory, path: bytes, header: Header) -> None:
         _check_owner(path, header.uid, header.gid)
@@ -472,24 +498,17 @@ class Tree:
 
     def _parent(self, asked: bytes, mtime_ns: int) -> tuple[Directory, bytes]:
         """The directory that ``asked`` leads to and its real path; made if need be."""
-        if asked == self._last and asked:
-            return self._last_directory, self._paths[asked]
-        if not asked:
-            self._last, self._last_directory = b"", self.root
-            return self.root, b""
-        known = self._parents.get(asked)
-        if known is None:
-            known = self._resolve(asked, mtime_ns)
-        self._last, self._last_directory = asked, known
-        return known, self._paths[asked]
+        return self._parents.get(asked) or self._resolve(asked, mtime_ns)
 
-    def _resolve(self, asked: bytes, mtime_ns: int) -> Directory:
+    def _resolve(self, asked: bytes, mtime_ns: int) -> tuple[Directory, bytes]:
         above, _, base = asked.rpartition(b"/")
-        start = self._parents.get(above) if above else None
-        if start is not None:
-            place, current, pending = self._paths[above], start, [base]
+        known = self._parents.get(above)
+        if known is not None:
+            current, place = known
+            pending = [base]
         else:
-            place, current, pending = b"", self.root, asked.split(b"/")[::-1]
+            current, place = self.root, b""
+            pending = asked.split(b"/")[::-1]
         links = 0
         while pending:
             self._steps += 1
@@ -518,13 +537,15 @@ class Tree:
             if target.startswith(b"/"):
                 current, place = self.root, b""
             pending.extend(target.split(b"/")[::-1])
+        self._remember(asked, current, place)
+        return current, place
+
+    def _remember(self, asked: bytes, directory: Directory, place: bytes) -> None:
         self._cached_bytes += len(asked) + len(place)
         if self._cached_bytes > _CACHE_BYTES:
             self._forget()
             self._cached_bytes = len(asked) + len(place)
-        self._parents[asked] = current
-        self._paths[asked] = place
-        return current
+        self._parents[asked] = (directory, place)
 
     def _walk(self, place: bytes) -> Directory:
         """The directory at a real path that was just there."""
@@ -582,5 +603,5 @@ def _check_owner(path: bytes, uid: int, gid: int) -> None:
 
 
 def _check_time(path: bytes, mtime_ns: int) -> None:
-    if not -(1 << 63) <= mtime_ns // 1_000_000_000 < 1 << 63:
+    if not -_TIME_LIMIT <= mtime_ns // 1_000_000_000 < _TIME_LIMIT:
         raise InvalidParameter(f"invalid layer: {layer.show(path)} has an impossible time")
