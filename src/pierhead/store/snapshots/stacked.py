@@ -47,7 +47,8 @@ from pierhead.store.snapshots.trash import Trash
 log = logging.getLogger(__name__)
 
 RESERVE_BYTES: Final = 256 << 20
-"""Taking a layer in stops while this much is still free on the disk."""
+"""Taking a layer in stops while this much is still free on the disk; less on a small one."""
+_RESERVE_SHARE: Final = 20
 
 WORKER_MEMORY_BYTES: Final = 3 << 30
 """Address space of the worker that takes a layer in; a usual one needs a tenth of it."""
@@ -227,7 +228,8 @@ class StackedSnapshotter(abc.ABC):
 
     def _room(self) -> int:
         free = os.statvfs(self._layers_dir)
-        return max(0, free.f_bavail * free.f_frsize - RESERVE_BYTES)
+        reserve = min(RESERVE_BYTES, free.f_blocks * free.f_frsize // _RESERVE_SHARE)
+        return max(0, free.f_bavail * free.f_frsize - reserve)
 
     def layer(self, chain_id: ChainId) -> Layer | None:
         return self._layers.get(chain_id)
