@@ -85,6 +85,11 @@ class Call:
     def platform(self, key: str = "platform") -> str | None:
         return query.platform(self.text(key))
 
+    def platforms(self, key: str) -> list[str]:
+        """All values of a repeated platform parameter."""
+        found = [query.platform(text) for text in self.texts(key)]
+        return [platform for platform in found if platform]
+
     # -- body ----------------------------------------------------------------------------
     async def read_json(self) -> bytes:
         """The whole body, which must say it is JSON. Empty is allowed, as in Docker."""

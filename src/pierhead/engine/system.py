@@ -225,13 +225,11 @@ class SystemService:
         if "image" in kinds:
             usage = self._images.disk_usage()
             images = usage.get("Images") or []
-            total = int(usage.get("LayersSize") or 0)
-            used = sum(_unshared(item) for item in images if int(item.get("Containers") or 0) > 0)
             result["image"] = {
                 "ActiveCount": sum(1 for item in images if int(item.get("Containers") or 0) > 0),
                 "TotalCount": len(images),
-                "Reclaimable": max(total - used, 0),
-                "TotalSize": total,
+                "Reclaimable": int(usage.get("Reclaimable") or 0),
+                "TotalSize": int(usage.get("LayersSize") or 0),
                 "Items": images,
             }
         if "volume" in kinds:
@@ -345,12 +343,6 @@ def _usage(
         "TotalSize": sum(size(item) for item in items),
         "Items": items,
     }
-
-
-def _unshared(image: dict[str, Any]) -> int:
-    """What removing the image would free: Docker counts the shared part of it as in use."""
-    size, shared = int(image.get("Size") or 0), int(image.get("SharedSize") or 0)
-    return size - max(shared, 0)
 
 
 def _os_release() -> dict[str, str]:

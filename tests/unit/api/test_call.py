@@ -52,7 +52,9 @@ async def test_a_chunked_body_has_a_limit_too(
 async def test_a_broken_chunk_is_the_clients_fault(tmp_path: Path) -> None:
     got: list[bytes] = []
 
-    async def load(chunks: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[Any]:
+    async def load(
+        chunks: AsyncIterator[bytes], *, quiet: bool, platforms: Any
+    ) -> AsyncIterator[Any]:
         async for chunk in chunks:
             got.append(chunk)
         yield {}
@@ -70,7 +72,9 @@ async def test_a_broken_chunk_is_the_clients_fault(tmp_path: Path) -> None:
 async def test_an_upload_that_breaks_off_ends_the_handler(tmp_path: Path) -> None:
     ended = asyncio.Event()
 
-    async def load(chunks: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[Any]:
+    async def load(
+        chunks: AsyncIterator[bytes], *, quiet: bool, platforms: Any
+    ) -> AsyncIterator[Any]:
         try:
             async for _ in chunks:
                 pass
@@ -90,7 +94,7 @@ async def test_an_upload_that_breaks_off_ends_the_handler(tmp_path: Path) -> Non
 async def test_a_stream_that_fails_midway_is_broken_off(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def save(refs: Any) -> AsyncIterator[bytes]:
+    async def save(refs: Any, *, platforms: Any) -> AsyncIterator[bytes]:
         yield b"some"
         raise ZeroDivisionError
 

@@ -32,6 +32,7 @@ class Images:
     def disk_usage(self) -> dict[str, Any]:
         return {
             "LayersSize": 100,
+            "Reclaimable": 40,
             "Images": [
                 {"Size": 60, "SharedSize": 10, "Containers": 1},
                 {"Size": 50, "SharedSize": 10, "Containers": 0},
@@ -94,7 +95,7 @@ async def test_open_tcp_is_warned_of() -> None:
 async def test_disk_usage() -> None:
     found = await service().disk_usage({"container", "image", "volume", "build-cache"})
     assert (found["container"]["TotalSize"], found["container"]["Reclaimable"]) == (12, 7)
-    assert (found["image"]["TotalSize"], found["image"]["Reclaimable"]) == (100, 50)
+    assert (found["image"]["TotalSize"], found["image"]["Reclaimable"]) == (100, 40)
     assert found["image"]["ActiveCount"] == 1
     assert (found["volume"]["TotalSize"], found["volume"]["ActiveCount"]) == (9, 1)
     assert found["build-cache"]["Items"] == []

@@ -10,7 +10,7 @@ from pierhead.api.handlers import registry
 from pierhead.api.handlers.prune import prune_reply
 from pierhead.engine.config import ApiStruct
 from pierhead.engine.filters import Filters
-from pierhead.errors import InvalidParameter, NotImplementedYet
+from pierhead.errors import InvalidParameter
 
 
 class BootstrapRequest(ApiStruct):
@@ -32,24 +32,25 @@ async def list_images(call: Call) -> StreamResponse:
         all=call.flag("all"),
         digests=call.flag("digests"),
         shared_size=call.api >= 42 and call.flag("shared-size"),
+        manifests=call.api >= 47 and call.flag("manifests"),
     )
     return call.json(shape.images(found, call.api))
 
 
 async def inspect(call: Call) -> StreamResponse:
-    if call.api >= 49 and call.text("platform"):
-        if call.flag("manifests"):
-            raise InvalidParameter(
-                "conflicting options: manifests and platform options cannot both be set"
-            )
-        call.engine.images.resolve(call.name, call.platform())
-    return call.json(shape.image(call.engine.images.inspect(call.name), call.api))
+    platform = call.platform() if call.api >= 49 else None
+    manifests = call.api >= 48 and call.flag("manifests")
+    if manifests and platform:
+        raise InvalidParameter(
+            "conflicting options: manifests and platform options cannot both be set"
+        )
+    details = call.engine.images.inspect(call.name, platform, manifests=manifests)
+    return call.json(shape.image(details, call.api))
 
 
 async def history(call: Call) -> StreamResponse:
-    if call.api >= 48 and call.text("platform"):
-        call.engine.images.resolve(call.name, call.platform())
-    return call.json(call.engine.images.history(call.name))
+    platform = call.platform() if call.api >= 48 else None
+    return call.json(call.engine.images.history(call.name, platform))
 
 
 async def tag(call: Call) -> StreamResponse:
@@ -61,7 +62,10 @@ async def remove(call: Call) -> StreamResponse:
     if not call.name.strip():
         raise InvalidParameter("image name cannot be blank")
     removed = await call.engine.images.remove(
-        call.name, force=call.flag("force"), noprune=call.flag("noprune")
+        call.name,
+        force=call.flag("force"),
+        noprune=call.flag("noprune"),
+        platforms=call.platforms("platforms") if call.api >= 50 else None,
     )
     return call.json(removed)
 
@@ -102,19 +106,20 @@ async def create(call: Call) -> StreamResponse:
 
 
 async def load(call: Call) -> StreamResponse:
-    _one_platform(call)
-    return await call.stream_messages(
-        call.engine.images.load(call.chunks(), quiet=call.flag("quiet", True))
+    images = call.engine.images.load(
+        call.chunks(), quiet=call.flag("quiet", True), platforms=_platforms(call)
     )
+    return await call.stream_messages(images)
 
 
 async def save(call: Call) -> StreamResponse:
     """``GET /images/get?names=a&names=b`` and ``GET /images/{name}/get``."""
-    _one_platform(call)
+    platforms = _platforms(call)
     names = [call.name] if call.name else call.texts("names")
     if not names:
         raise InvalidParameter("names is needed: which images to save")
-    return await call.stream_bytes(call.engine.images.save(names), "application/x-tar")
+    archive = call.engine.images.save(names, platforms=platforms)
+    return await call.stream_bytes(archive, "application/x-tar")
 
 
 async def bootstrap(call: Call) -> StreamResponse:
@@ -135,22 +140,13 @@ async def bootstrap(call: Call) -> StreamResponse:
     )
 
 
-def _one_platform(call: Call) -> None:
-    """Images here have one platform each; a list of them is a question for later."""
+def _platforms(call: Call) -> list[str]:
+    """Which platforms' images to load or save: one since 1.48, several since 1.52."""
     if call.api < 48:
-        return
-    platforms = call.texts("platform")
-    if len(platforms) > 1:
-        if call.api < 52:
-            raise InvalidParameter(
-                "multiple platform parameters are not supported in this API version; use API "
-                "version 1.52 or later"
-            )
-        raise NotImplementedYet(
-            "images have one platform here: leave platform out, or give the image's own"
+        return []
+    if call.api < 52 and len(call.texts("platform")) > 1:
+        raise InvalidParameter(
+            "multiple platform parameters are not supported in this API version; use API "
+            "version 1.52 or later"
         )
-    if platforms:
-        platform = call.platform()
-        names = [call.name] if call.name else call.texts("names")
-        for name in names:
-            call.engine.images.resolve(name, platform)
+    return call.platforms("platform")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -17,11 +17,12 @@ import msgspec
 from pierhead.engine.config import ContainerConfig
 from pierhead.engine.filters import Filters
 from pierhead.engine.images.clock import GO_ZERO, format_rfc3339, parse_rfc3339, parse_timestamp
+from pierhead.engine.images.content import Kept
 from pierhead.engine.images.index import ImageIndex
 from pierhead.engine.images.model import Image
 from pierhead.errors import InvalidParameter, NotFound
 from pierhead.oci import platform, reference
-from pierhead.oci.digest import ChainId
+from pierhead.oci.digest import ChainId, ImageId
 from pierhead.oci.image_config import RunConfig
 from pierhead.oci.platform import Platform
 from pierhead.store.snapshots import Snapshotter
@@ -30,10 +31,20 @@ LIST_FILTERS: Final = frozenset({"dangling", "label", "before", "since", "refere
 
 
 def list_images(
-    index: ImageIndex, snapshots: Snapshotter, filters: Filters, *, all: bool, shared_size: bool,
+    index: ImageIndex,
+    snapshots: Snapshotter,
+    filters: Filters,
+    *,
+    all: bool,
+    shared_size: bool,
     containers: Callable[[str], int] | None = None,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """``GET /images/json``, newest first. ``containers`` counts an image's containers."""
+    manifests: Callable[[Kept], list[dict[str, Any]]] | None = None,
+) -> list[dict[str, Any]]:
+    """``GET /images/json``, newest first.
+
+    ``containers`` counts an image's containers, ``manifests`` tells of a target's. Images of
+    other platforms that a name's index leads to are part of its one entry.
+    """
     filters.validate(LIST_FILTERS)
     dangling = filters.boolean("dangling") if "dangling" in filters else None
     before_ns = _bound(index, filters, "before")
@@ -44,9 +55,11 @@ def list_images(
         until_ns = min(parse_timestamp(value, now_ns) for value in values)
     patterns = [_glob(pattern) for pattern in filters.get("reference")]
     parents = {image.parent for image in index.images.values() if image.parent}
-    shared = _shared_layers(index) if shared_size else None
+    shared = _shared_layers(index, parents) if shared_size else None
     found: list[tuple[int, dict[str, Any]]] = []
     for image in index.images.values():
+        if image.also and not image.refs:
+            continue
         if before_ns is not None and image.created_ns >= before_ns:
             continue
         if since_ns is not None and image.created_ns <= since_ns:
@@ -64,8 +77,11 @@ def list_images(
                 continue
         elif dangling and tags:
             continue
+        together = beside(index, image)
+        chains = _chains(together)
+        size_bytes = image.size_bytes if len(together) == 1 else _size(snapshots, chains)
         summary: dict[str, Any] = {
-            "Containers": containers(image.id) if containers is not None else -1,
+            "Containers": -1,
             "Created": image.created_ns // 1_000_000_000,
             "Id": image.id,
             "Labels": image.config.config.labels,
@@ -73,18 +89,51 @@ def list_images(
             "RepoDigests": digests,
             "RepoTags": tags,
             "SharedSize": -1,
-            "Size": image.size_bytes,
-            "VirtualSize": image.size_bytes,
+            "Size": size_bytes,
+            "VirtualSize": size_bytes,
         }
+        if containers is not None:
+            summary["Containers"] = sum(containers(each.id) for each in together)
+        if (target := target_of(index, image)) is not None:
+            summary["Descriptor"] = msgspec.to_builtins(target.descriptor)
+            if manifests is not None:
+                summary["Manifests"] = manifests(target)
         if shared is not None:
-            summary["SharedSize"] = sum(
-                layer.size_bytes
-                for chain_id in image.chains
-                if shared[chain_id] > 1 and (layer := snapshots.layer(chain_id)) is not None
+            summary["SharedSize"] = _size(
+                snapshots, (chain_id for chain_id in chains if shared[chain_id] > 1)
             )
         found.append((image.created_ns, summary))
     found.sort(key=lambda item: item[0], reverse=True)
     return [summary for _, summary in found]
+
+
+def beside(index: ImageIndex, image: Image) -> list[Image]:
+    """``image`` and those of other platforms that are part of its entry in a list."""
+    together = {image.id: image}
+    for name in image.refs:
+        target = index.targets.get(name)
+        if target is not None and (kept := index.content.manifests.get(target)) and kept.is_index:
+            for _, other in index.variants(target):
+                if not other.refs:  # with a name it has an entry of its own
+                    together[other.id] = other
+    return list(together.values())
+
+
+def target_of(index: ImageIndex, image: Image) -> Kept | None:
+    """What a list says that registries know ``image`` by: its names' target, or a manifest."""
+    for name in sorted(image.refs):
+        if (kept := index.target_of_name(name)) is not None:
+            return kept
+    return index.manifest_of(image)
+
+
+def _chains(images: list[Image]) -> set[ChainId]:
+    return {chain_id for image in images for chain_id in image.chains}
+
+
+def _size(snapshots: Snapshotter, chains: Iterable[ChainId]) -> int:
+    layers = (snapshots.layer(chain_id) for chain_id in chains)
+    return sum(layer.size_bytes for layer in layers if layer is not None)
 
 
 def _bound(index: ImageIndex, filters: Filters, key: str) -> int | None:
@@ -99,8 +148,18 @@ def _bound(index: ImageIndex, filters: Filters, key: str) -> int | None:
     return bound
 
 
-def _shared_layers(index: ImageIndex) -> Counter[ChainId]:
-    return Counter(chain for image in index.images.values() for chain in image.chains)
+def _shared_layers(index: ImageIndex, parents: set[ImageId]) -> Counter[ChainId]:
+    """How many entries of the list have each layer."""
+    counts: Counter[ChainId] = Counter()
+    for image in index.images.values():
+        if image.refs or not (image.also or image.id in parents):
+            counts.update(_chains(beside(index, image)))
+    return counts
+
+
+def needed_bytes(index: ImageIndex, snapshots: Snapshotter, active: Callable[[str], bool]) -> int:
+    """Bytes of the layers below all images for whose id ``active`` holds."""
+    return _size(snapshots, _chains([each for each in index.images.values() if active(each.id)]))
 
 
 def names(image: Image) -> tuple[list[str], list[str]]:
@@ -148,8 +207,10 @@ def _glob(pattern: str) -> re.Pattern[str]:
         raise InvalidParameter("syntax error in pattern") from error
 
 
-def inspect_image(image: Image, snapshots: Snapshotter) -> dict[str, Any]:
-    """``GET /images/{name}/json``."""
+def inspect_image(
+    image: Image, snapshots: Snapshotter, target: Kept | None = None
+) -> dict[str, Any]:
+    """``GET /images/{name}/json``; ``target`` is what registries know it by."""
     config = image.config
     tags, digests = names(image)
     details: dict[str, Any] = {
@@ -183,6 +244,8 @@ def inspect_image(image: Image, snapshots: Snapshotter) -> dict[str, Any]:
             "LastTagTime": format_rfc3339(image.last_tagged_ns) if image.last_tagged_ns else GO_ZERO
         },
     }
+    if target is not None:
+        details["Descriptor"] = msgspec.to_builtins(target.descriptor)
     return details
 
 

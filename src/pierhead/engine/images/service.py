@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import os
 import platform as host
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from pierhead import tasks
@@ -15,11 +15,13 @@ from pierhead.engine.filters import Filters
 from pierhead.engine.images import bootstrap, importing, listing, saving, selection
 from pierhead.engine.images.collecting import Collector
 from pierhead.engine.images.commit import commit
+from pierhead.engine.images.content import Kept
 from pierhead.engine.images.events import image_event
 from pierhead.engine.images.index import ImageIndex
 from pierhead.engine.images.loading import Loader
 from pierhead.engine.images.model import Image
 from pierhead.engine.images.remove import ContainerUse, ImageRemover
+from pierhead.engine.images.summaries import summaries
 from pierhead.errors import InvalidParameter, PierError
 from pierhead.oci import platform, reference
 from pierhead.oci.digest import ChainId, Digest, ImageId
@@ -55,6 +57,8 @@ class ImageService:
         self._platform = platform.of_machine(host.machine())
         self.in_use: Callable[[str], List[ContainerUse]] = lambda image_id: []
         """Given an image id: the containers using it. Set by the wiring."""
+        self.use_counts: Callable[[], Mapping[str, int]] | None = None
+        """How many containers each image has, for lists. Set by the wiring."""
         self.index = ImageIndex(db, blobs, snapshots)
         self._remover = ImageRemover(
             self.index, snapshots, events, lambda image_id: self.in_use(image_id)
@@ -94,32 +98,71 @@ class ImageService:
         all: bool = False,
         digests: bool = False,
         shared_size: bool = False,
+        manifests: bool = False,
     ) -> List[dict[str, Any]]:
         """``GET /images/json``. Images without names have empty ``RepoTags``/``RepoDigests``."""
         del digests  # the API sends them anyway; it is the client that shows or hides them
         return listing.list_images(
-            self.index, self._snapshots, filters or Filters(), all=all, shared_size=shared_size
+            self.index,
+            self._snapshots,
+            filters or Filters(),
+            all=all,
+            shared_size=shared_size,
+            containers=self._count_users() if manifests else None,
+            manifests=self._manifests if manifests else None,
         )
 
-    def inspect(self, ref: str) -> dict[str, Any]:
-        """``GET /images/{name}/json``."""
-        return listing.inspect_image(self.index.get(ref), self._snapshots)
+    def _manifests(self, target: Kept) -> List[dict[str, Any]]:
+        def users(image_id: str) -> builtins.list[str]:
+            return [user.container_id for user in self.in_use(image_id)]
 
-    def history(self, ref: str) -> List[dict[str, Any]]:
+        return summaries(self.index, self._blobs, target, users)
+
+    def _count_users(self) -> Callable[[str], int]:
+        if self.use_counts is None:
+            return lambda image_id: len(self.in_use(image_id))
+        counts = self.use_counts()
+        return lambda image_id: counts.get(image_id, 0)
+
+    def inspect(
+        self, ref: str, platform: str | None = None, *, manifests: bool = False
+    ) -> dict[str, Any]:
+        """``GET /images/{name}/json``."""
+        image = self.resolve(ref, platform)
+        target = self.index.target(ref)
+        if platform and target is not None:
+            target = self.index.manifest_of(image, within=target.digest)
+        details = listing.inspect_image(image, self._snapshots, target)
+        if manifests and target is not None:
+            details["Manifests"] = self._manifests(target)
+        return details
+
+    def history(self, ref: str, platform: str | None = None) -> List[dict[str, Any]]:
         """``GET /images/{name}/history``, newest first."""
-        return listing.history(self.index.get(ref), self.index, self._snapshots)
+        return listing.history(self.resolve(ref, platform), self.index, self._snapshots)
 
     def disk_usage(self) -> dict[str, Any]:
-        """For ``/system/df``: ``LayersSize`` and ``Images`` (with SharedSize and Containers)."""
+        """For ``/system/df``, in bytes.
+
+        ``LayersSize`` is all layers, each once: what the ``Images`` have for themselves
+        (``Size`` - ``SharedSize``), what they share, and what only containers still need.
+        ``Reclaimable`` is what removing all images without containers would free.
+        """
+        count = self._count_users()
+        total = sum(layer.size_bytes for layer in self._snapshots.layers())
+        used = listing.needed_bytes(
+            self.index, self._snapshots, lambda image_id: count(image_id) > 0
+        )
         return {
-            "LayersSize": sum(layer.size_bytes for layer in self._snapshots.layers()),
+            "LayersSize": total,
+            "Reclaimable": max(total - used, 0),
             "Images": listing.list_images(
                 self.index,
                 self._snapshots,
                 Filters(),
                 all=False,
                 shared_size=True,
-                containers=lambda image_id: len(self.in_use(image_id)),
+                containers=count,
             ),
         }
 

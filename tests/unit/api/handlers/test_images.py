@@ -18,19 +18,26 @@ class Images:
         self.calls.append((filters.as_dict(), options))
         return [{"Id": "sha256:1", "Size": 7, "RepoTags": None}]
 
-    def inspect(self, ref: str) -> Any:
-        if ref == "missing":
+    def inspect(self, ref: str, platform: str | None = None, *, manifests: bool = False) -> Any:
+        if ref == "missing" or platform == "linux/s390x":
             raise NotFound("No such image: missing:latest")
+        self.calls.append((platform, manifests))
         return {"Id": ref, "Size": 7}
 
-    def resolve(self, ref: str, platform: str | None = None) -> Any:
-        if platform == "linux/s390x":
-            raise NotFound("no such platform")
+    def history(self, ref: str, platform: str | None = None) -> Any:
+        return [platform]
+
+    async def remove(self, ref: str, **options: Any) -> Any:
+        self.calls.append(options["platforms"])
+        return []
 
     def tag(self, *args: str) -> None:
         self.calls.append(args)
 
-    async def load(self, chunks: AsyncIterator[bytes], *, quiet: bool) -> AsyncIterator[Any]:
+    async def load(
+        self, chunks: AsyncIterator[bytes], *, quiet: bool, platforms: Any
+    ) -> AsyncIterator[Any]:
+        self.calls.append(platforms)
         size = 0
         async for chunk in chunks:
             size += len(chunk)
@@ -40,7 +47,8 @@ class Images:
         if size == 4:
             raise InvalidParameter("broken off")
 
-    async def save(self, refs: Any) -> AsyncIterator[bytes]:
+    async def save(self, refs: Any, *, platforms: Any) -> AsyncIterator[bytes]:
+        self.calls.append(platforms)
         if "missing" in refs:
             raise NotFound("No such image: missing")
         yield b"tar"
@@ -66,6 +74,39 @@ async def test_images(tmp_path: Path) -> None:
         assert (await ask("GET", wrong)).status == 404
         assert (await ask("POST", "/images/a/tag?repo=r&tag=t")).status == 201
         assert images.calls[-1] == ("a", "r", "t")
+
+
+async def test_platforms_and_manifests_by_version(tmp_path: Path) -> None:
+    images = Images()
+    arm = '{"os":"linux","architecture":"arm64"}'
+    async with serving(fake_engine(tmp_path, images=images), tmp_path) as ask:
+        for version, options in ((46, {}), (47, {"manifests": True})):
+            await ask("GET", f"/v1.{version}/images/json?manifests=1")
+            assert images.calls[-1][1]["manifests"] == options.get("manifests", False)
+        await ask("GET", f"/v1.48/images/a/json?platform={arm}&manifests=1")
+        assert images.calls[-1] == (None, True), "platform came with 1.49"
+        await ask("GET", f"/v1.49/images/a/json?platform={arm}")
+        assert images.calls[-1] == ("linux/arm64", False)
+        both = await ask("GET", f"/v1.49/images/a/json?platform={arm}&manifests=1")
+        assert both.status == 400 and "conflicting options" in both.message
+        assert (await ask("GET", f"/v1.47/images/a/history?platform={arm}")).json() == [None]
+        assert (await ask("GET", f"/v1.48/images/a/history?platform={arm}")).json() == [
+            "linux/arm64"
+        ]
+        for path in ("/images/get?names=a&", "/images/a/get?"):
+            await ask("GET", f"/v1.47{path}platform={arm}")
+            assert images.calls[-1] == []
+            await ask("GET", f"/v1.48{path}platform={arm}")
+            assert images.calls[-1] == ["linux/arm64"]
+            two = f"{path}platform={arm}&platform=linux/amd64"
+            refused = await ask("GET", f"/v1.51{two}")
+            assert refused.status == 400 and "use API version 1.52" in refused.message
+            await ask("GET", f"/v1.52{two}")
+            assert images.calls[-1] == ["linux/arm64", "linux/amd64"]
+        await ask("POST", f"/v1.48/images/load?platform={arm}", b"12345")
+        assert images.calls[-1] == ["linux/arm64"]
+        await ask("DELETE", f"/v1.50/images/a?platforms={arm}")
+        assert images.calls[-1] == ["linux/arm64"]
 
 
 async def test_load_and_its_errors(tmp_path: Path) -> None:
