@@ -113,6 +113,14 @@ class LayerPuller:
     async def _make(
         self, layer: WantedLayer, source: Source, parent: Ticket[Layer] | None, audience: Audience
     ) -> Layer:
+        if self._whole(layer.descriptor.digest) is not None:
+            if parent is not None:
+                await parent.result()
+            with registering():
+                known = await self._snapshots.adopt(layer.diff_id, layer.parent)
+            if known is not None:
+                audience.mark("Pull complete")
+                return known
         staged = await self._stage(layer, source, audience)
         try:
             audience.mark("Download complete")

@@ -113,7 +113,7 @@ class Pull:
         self._events.emit("image", "pull", ref.familiar, {**labels, "name": ref.familiar_name})
 
     async def _pull(self, ref: Reference) -> bool:
-        """One tag or digest; whether its name stands for another image than before."""
+        """One tag or digest; whether its name stands for an image that it didn't before."""
         name = str(ref.without_tag() if ref.digest is not None else ref)
         held = await self._held(ref, name)
         if held is not None:
@@ -121,12 +121,15 @@ class Pull:
             self._progress.status(f"Digest: {held}")
             return False
         found = await self._find(ref)
-        before = self._index.refs.get(name)
-        target_before = self._index.targets.get(name)
+        before = (
+            {image.id for image in self._index.companions(ref.familiar)}
+            if name in self._index.refs
+            else set()
+        )
         image = await self._bring(ref, found)
         self._progress.status(f"Digest: {found.target.digest}")
         self._warn(ref, found, image)
-        return (before != image.id and target_before != found.target.digest) or before is None
+        return image.id not in before
 
     async def _held(self, ref: Reference, name: str) -> Digest | None:
         """The digest that ``ref`` stands for, if all we want of it is here already.
