@@ -132,7 +132,7 @@ class FakeConmon:
         self.created = options
         return FakeLaunch(self)
 
-    async def start(self, id: str) -> None:
+    async def start(self, id: str, runtime: object = None) -> None:
         self.calls.append("start")
         if self.fail_start:
             raise RuntimeFailed(self.fail_start)
@@ -162,6 +162,8 @@ class FakeConmon:
 
 
 class FakeRuntime:
+    binary = "crun"
+
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.fail = ""

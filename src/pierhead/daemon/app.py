@@ -15,6 +15,7 @@ import secrets
 import signal
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -48,6 +49,7 @@ from pierhead.linux.process import become_subreaper
 from pierhead.linux.process import run as run_program
 from pierhead.runtime.conmon import Conmon
 from pierhead.runtime.crun import Runtime
+from pierhead.runtime.runtimes import Runtimes
 from pierhead.store.blobs import BlobStore
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
@@ -182,6 +184,8 @@ async def _engine(
     runtime = Runtime(paths, settings.runtimes[settings.default_runtime])
     runtime.prepare()
     stack.callback(runtime.close)
+    runtimes = Runtimes(paths, runtime)
+    stack.callback(runtimes.close)
     conmon = Conmon(paths, runtime, settings.conmon)
     conmon.prepare()
     blobs = BlobStore(paths)
@@ -210,13 +214,16 @@ async def _engine(
         conmon=conmon,
         events=events,
         settings=settings,
+        runtimes=runtimes,
     )
     files = ContainerFiles(paths=paths, snapshots=snapshots, volumes=volumes)
     networks.containers = containers  # type: ignore[assignment]
     images.in_use = lambda image_id: [
         ContainerUse(container.id, container.running)
-        for container in containers.images_in_use().get(image_id, ())
+        for container in containers.all()
+        if container.record.image_id == image_id
     ]
+    images.use_counts = lambda: Counter(container.record.image_id for container in containers.all())
     await _recover(paths, snapshots, images, networks, volumes, containers)
     stack.push_async_callback(containers.shutdown)
     system = SystemService(

@@ -107,10 +107,17 @@ class Launch:
     """A conmon that has started and waits."""
 
     def __init__(
-        self, conmon: Conmon, container_id: str, child: Child, sync: _SyncPipe, start_fd: int
+        self,
+        conmon: Conmon,
+        container_id: str,
+        child: Child,
+        sync: _SyncPipe,
+        start_fd: int,
+        runtime: Runtime,
     ) -> None:
         self._conmon = conmon
         self._container_id = container_id
+        self._runtime = runtime
         self._child = child
         self._sync = sync
         self._start_fd = start_fd
@@ -137,7 +144,7 @@ class Launch:
         # first the process, then its pipe: at the pipe's end it would go ahead
         self._child.kill()
         self._close()
-        await self._conmon.abandon(self._container_id, self._child)
+        await self._conmon.abandon(self._container_id, self._child, self._runtime)
 
     def _close(self) -> None:
         self._sync.close()
@@ -220,11 +227,13 @@ class Conmon:
             raise Unavailable("conmon is not installed: install the package conmon")
         self.binary = found
 
-    def _argv(self, cid: str, uuid: str, directory: Path, options: Sequence[str]) -> list[str]:
+    def _argv(
+        self, runtime: Runtime, cid: str, uuid: str, directory: Path, options: Sequence[str]
+    ) -> list[str]:
         argv = [self.binary, "--api-version=1", "--sync", "--full-attach", "--no-sync-log"]
         argv += ["-c", cid, "-u", uuid, "-n", uuid, "-b", str(directory)]
-        argv += ["-p", str(directory / "pidfile"), "-r", self.runtime.path]
-        for argument in self.runtime.global_args:
+        argv += ["-p", str(directory / "pidfile"), "-r", runtime.path]
+        for argument in runtime.global_args:
             argv += ["--runtime-arg", argument]
         return [*argv, *options]
 
@@ -254,13 +263,15 @@ class Conmon:
         leave_stdin_open: bool = False,
         log_size_max_bytes: int = 0,
         pass_fds: tuple[int, ...] = (),
+        runtime: Runtime | None = None,
     ) -> Launch:
         """Start a conmon that waits for ``Launch.create``: its 2.5 ms of start-up pass meanwhile.
 
         ``bundle`` must exist, its contents not yet. Then either ``create`` or ``abandon``
         must be awaited. ``log_path`` None: no log. ``leave_stdin_open``: stdin stays open when
-        the client that wrote to it leaves (not StdinOnce).
+        the client that wrote to it leaves (not StdinOnce). ``runtime`` None: the default.
         """
+        runtime = runtime or self.runtime
         options = ["--exit-dir", str(self.paths.exits)]
         options += ["-l", "none" if log_path is None else f"k8s-file:{log_path}"]
         if log_path is not None and log_size_max_bytes > 0:
@@ -276,7 +287,7 @@ class Conmon:
         start_read, start_write = os.pipe2(os.O_CLOEXEC)
         try:
             child = self._spawn(
-                self._argv(id, id, bundle, options),
+                self._argv(runtime, id, id, bundle, options),
                 bundle,
                 {"_OCI_SYNCPIPE": sync.write_fd, "_OCI_STARTPIPE": start_read},
                 pass_fds,
@@ -288,7 +299,7 @@ class Conmon:
         finally:
             os.close(start_read)
         sync.started()
-        return Launch(self, id, child, sync, start_write)
+        return Launch(self, id, child, sync, start_write, runtime)
 
     async def create(
         self,
@@ -318,29 +329,30 @@ class Conmon:
         )
         return await launch.create()
 
-    async def abandon(self, container_id: str, child: Child) -> None:
+    async def abandon(self, container_id: str, child: Child, runtime: Runtime) -> None:
         """A create that failed or was cancelled: nothing of it may stay."""
         child.kill()
         await child.wait()
         self._children.pop(child.pid, None)
         try:
-            await self.runtime.delete(container_id, force=True)
+            await runtime.delete(container_id, force=True)
         except RuntimeFailed as error:
             log.warning(
                 "cleaning up after a failed create: %s", error, extra={"container": container_id}
             )
 
-    async def start(self, id: str) -> None:
+    async def start(self, id: str, runtime: Runtime | None = None) -> None:
         """Let the created process run. Raises ``RuntimeFailed``.
 
         What ``crun start`` does for a container without hooks: one byte into the fifo that
         the waiting process holds open. Another runtime's ``start`` is called.
         """
-        fifo = self.runtime.state_dir(id) / "exec.fifo"
+        runtime = runtime or self.runtime
+        fifo = runtime.state_dir(id) / "exec.fifo"
         try:
             fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
-            await self.runtime.start(id)
+            await runtime.start(id)
             return
         try:
             os.unlink(fifo)  # how crun knows "created" from "running"
@@ -359,6 +371,7 @@ class Conmon:
         stdin: bool,
         directory: Path,
         attach: bool = True,
+        runtime: Runtime | None = None,
     ) -> ExecLaunch:
         """Start a conmon that waits for ``ExecLaunch.run``: its 2.5 ms of start-up pass meanwhile.
 
@@ -378,7 +391,10 @@ class Conmon:
             environment["_OCI_ATTACHPIPE"] = ready.write_fd
         try:
             child = self._spawn(
-                self._argv(id, exec_id, directory, options), directory, environment, ()
+                self._argv(runtime or self.runtime, id, exec_id, directory, options),
+                directory,
+                environment,
+                (),
             )
         except BaseException:
             sync.close()

@@ -16,7 +16,7 @@ from pierhead.linux import cgroups
 
 if TYPE_CHECKING:
     from pierhead.engine.containers.exec import ExecRegistry
-    from pierhead.engine.containers.model import ContainerRecord
+    from pierhead.engine.containers.model import ContainerRecord, ContainerStatus
     from pierhead.engine.containers.registry import Registry
     from pierhead.engine.events import EventBus
     from pierhead.engine.images.service import ImageService
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pierhead.linux.seccomp import SeccompCache
     from pierhead.runtime.conmon import Conmon
     from pierhead.runtime.crun import Runtime
+    from pierhead.runtime.runtimes import Runtimes
     from pierhead.store.database import Database
     from pierhead.store.paths import Paths
     from pierhead.store.snapshots import Snapshotter
@@ -49,6 +50,7 @@ class Context:
     seccomp: SeccompCache
     registry: Registry
     execs: ExecRegistry
+    runtimes: Runtimes | None = None  # those beside ``runtime``, the default
     stopping: bool = False  # shutdown has begun: start and restart nothing
     inotify: Inotify | None = None
 
@@ -74,6 +76,12 @@ class Context:
             cpu_realtime="cpu" in layout.paths
             and (layout.paths["cpu"] / "cpu.rt_runtime_us").exists(),
         )
+
+    def runtime_of(self, status: ContainerStatus) -> Runtime:
+        """The runtime that the container was started with. Raises ``Unavailable``."""
+        if self.runtimes is None:
+            return self.runtime
+        return self.runtimes.by_binary(status.runtime_binary)
 
     def cgroup_of(self, record: ContainerRecord) -> str:
         """The container's cgroup path below the hierarchies."""

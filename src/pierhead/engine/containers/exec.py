@@ -214,6 +214,7 @@ class ExecSession:
         try:
             # conmon gets ready while the process is described
             launch = ctx.conmon.launch_exec(
+                runtime=ctx.runtime_of(self._exec.container.status),
                 id=container.id,
                 exec_id=instance.id,
                 terminal=self._tty,

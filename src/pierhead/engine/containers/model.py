@@ -91,6 +91,7 @@ class ContainerStatus(msgspec.Struct, kw_only=True):
     remove_on_exit: bool = False  # --rm was promised and the exit has been seen
     has_been_started: bool = False
     pid: int = 0  # of the container's first process, host's view
+    runtime_binary: str = ""  # of the run under way or the last one; "" is pierd's default
     conmon_pid: int = 0
     conmon_start_ticks: int = 0  # guards against a reused pid after a restart of pierd
     exit_code: int = 0

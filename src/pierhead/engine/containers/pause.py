@@ -36,7 +36,7 @@ async def pause(ctx: Context, container: Container) -> None:
             )
         if phase is not Phase.RUNNING:
             raise Conflict(f"container {container.id} is not running")
-        await _or_not_running(container, ctx.runtime.pause(container.id))
+        await _or_not_running(container, ctx.runtime_of(container.status).pause(container.id))
         health.end(container)
         container.status.phase = Phase.PAUSED
         ctx.registry.save_status(container)
@@ -48,7 +48,7 @@ async def unpause(ctx: Context, container: Container) -> None:
     async with container.lock:
         if container.status.phase is not Phase.PAUSED:
             raise Conflict(f"container {container.id} is not paused")
-        await _or_not_running(container, ctx.runtime.resume(container.id))
+        await _or_not_running(container, ctx.runtime_of(container.status).resume(container.id))
         container.status.phase = Phase.RUNNING
         ctx.registry.save_status(container)
         health.begin(ctx, container)

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,8 @@ async def recover(ctx: Context, ended: list[Container]) -> None:
     kill_strays(ctx, live)
     for container_id in await ctx.runtime.list_ids():
         if container_id not in live:
-            await _quietly("delete runtime state", container_id, _delete(ctx, container_id))
+            found = ctx.registry.find(container_id)
+            await _quietly("delete runtime state", container_id, _delete(ctx, container_id, found))
     for container in ctx.registry.all():
         if container.status.creating:
             await undo(ctx, container)
@@ -81,8 +83,9 @@ async def _quietly(what: str, container_id: str, work: object) -> None:
         log.exception("recovery: can't %s", what, extra={"container": container_id})
 
 
-async def _delete(ctx: Context, container_id: str) -> None:
-    await ctx.runtime.delete(container_id, force=True)
+async def _delete(ctx: Context, container_id: str, found: Container | None) -> None:
+    runtime = ctx.runtime if found is None else ctx.runtime_of(found.status)
+    await runtime.delete(container_id, force=True)
 
 
 async def _handle_ended(ctx: Context, container: Container) -> None:
@@ -149,6 +152,8 @@ def _restart_if_due(ctx: Context, container: Container, ended: list[Container]) 
 def kill_strays(ctx: Context, live: set[str]) -> None:
     """End conmons and runtimes of ours that an earlier pierd started for what it never recorded."""
     marks = (os.fsencode(ctx.paths.bundles) + b"/", os.fsencode(f"--root={ctx.paths.runtime_root}"))
+    binaries = {ctx.runtime.binary, *ctx.settings.runtimes.values()}
+    programs = {os.fsencode(os.path.basename(binary)) for binary in binaries}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
@@ -157,19 +162,27 @@ def kill_strays(ctx: Context, live: set[str]) -> None:
                 argv = file.read().split(b"\0")
         except OSError:
             continue
-        if is_stray(argv, marks, live):
+        if is_stray(argv, marks, live, programs):
             with suppress(ProcessLookupError):
                 os.kill(int(entry), signal.SIGKILL)
 
 
-def is_stray(argv: list[bytes], marks: tuple[bytes, bytes], live: set[str]) -> bool:
-    """Whether a command line is a conmon or runtime of ours for a container not ``live``. Pure."""
+def is_stray(
+    argv: list[bytes],
+    marks: tuple[bytes, bytes],
+    live: set[str],
+    programs: Collection[bytes] = (b"crun", b"runc"),
+) -> bool:
+    """Whether a command line is a conmon or runtime of ours for a container not ``live``. Pure.
+
+    ``programs``: names of the runtimes' files.
+    """
     bundles, root = marks
     program = os.path.basename(argv[0]) if argv else b""
     if program == b"conmon":
         if not any(word.startswith(bundles) for word in argv):
             return False
-    elif root not in argv or program not in (b"crun", b"runc"):
+    elif root not in argv or program not in programs:
         return False
     return not any(word.decode("ascii", "replace") in live for word in argv)
 

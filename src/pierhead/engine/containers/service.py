@@ -45,6 +45,7 @@ from pierhead.engine.volumes.service import VolumeService
 from pierhead.linux.seccomp import SeccompCache
 from pierhead.runtime.conmon import Conmon
 from pierhead.runtime.crun import Runtime
+from pierhead.runtime.runtimes import Runtimes
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
 from pierhead.store.snapshots import Snapshotter
@@ -66,6 +67,7 @@ class ContainerService:
         conmon: Conmon,
         events: EventBus,
         settings: Settings,
+        runtimes: Runtimes | None = None,
     ) -> None:
         """Reads the records; ``recover`` must follow before anything else is asked."""
         self._ctx = Context(
@@ -82,6 +84,7 @@ class ContainerService:
             seccomp=SeccompCache(paths.data_root / "seccomp"),
             registry=Registry(db),
             execs=exec.ExecRegistry(),
+            runtimes=runtimes,
         )
         self._ctx.registry.load()
         self._ended = recovery.survey(self._ctx)

@@ -33,7 +33,7 @@ from pierhead.linux import cgroups
 from pierhead.linux.mounts import Mount, unmount
 from pierhead.oci.runtime_spec import build_spec
 from pierhead.runtime.conmon import Launch, Started
-from pierhead.runtime.crun import RuntimeFailed
+from pierhead.runtime.crun import Runtime, RuntimeFailed
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     container_id = record.id
     bundle, rootfs = ctx.paths.bundle(container_id), ctx.paths.rootfs(container_id)
     request = _sandbox_request(ctx, container)
+    runtime = _runtime(ctx, container)
     rootfs.mkdir(parents=True, exist_ok=True)
     # The network is made in a thread; conmon's start, mounting and looking up go on meanwhile.
     attaching = tasks.spawn(ctx.networks.attach(request), name=f"network {container_id[:12]}")
@@ -86,6 +87,7 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
         for _ in range(2):  # so many turns of the loop until the thread has its work
             await asyncio.sleep(0)
         conmon = ctx.conmon.launch(
+            runtime=runtime,
             id=container_id,
             bundle=bundle,
             log_path=prepare_log(ctx, container),
@@ -129,12 +131,23 @@ async def _launch(ctx: Context, container: Container, by_policy: bool) -> None:
     ctx.registry.save_status(container)
     container.exited.clear()
     watch_oom(ctx, container)
-    await ctx.conmon.start(container_id)
+    await ctx.conmon.start(container_id, runtime)
     from pierhead.engine.containers.exits import watch
 
     watch(ctx, container)
     emit(ctx, container, "start")
     health.begin(ctx, container)
+
+
+def _runtime(ctx: Context, container: Container) -> Runtime:
+    """What the configuration calls by the container's ``Runtime``; noted for its whole run."""
+    container.status.runtime_binary = ""
+    if ctx.runtimes is not None:
+        name = container.record.host_config.runtime
+        found = ctx.runtimes.named(name, ctx.settings.runtimes)
+        if found is not ctx.runtime:
+            container.status.runtime_binary = found.binary
+    return ctx.runtime_of(container.status)
 
 
 async def _create(
@@ -237,7 +250,7 @@ async def teardown(ctx: Context, container: Container, *, ended: bool) -> None:
         await ctx.volumes.stopped(container_id, container.record.mounts)
 
     if not ended:
-        await _delete_runtime(ctx, container_id)
+        await _delete_runtime(ctx, container)
     for name, step in (("network", network), ("volumes", volumes)):
         try:
             await step()
@@ -252,26 +265,26 @@ async def teardown(ctx: Context, container: Container, *, ended: bool) -> None:
         log.exception("can't unmount", extra={"container": container_id})
     cgroup = None if ended else ctx.cgroup_of(container.record)
     container.cleanup = tasks.spawn(
-        _clean_up(ctx, container_id, cgroup), name=f"clean up {container_id[:12]}"
+        _clean_up(ctx, container, cgroup), name=f"clean up {container_id[:12]}"
     )
 
 
-async def _delete_runtime(ctx: Context, container_id: str) -> None:
+async def _delete_runtime(ctx: Context, container: Container) -> None:
     try:
-        await ctx.runtime.delete(container_id, force=True)
+        await ctx.runtime_of(container.status).delete(container.id, force=True)
     except Exception:
-        log.exception("can't delete the runtime's state", extra={"container": container_id})
+        log.exception("can't delete the runtime's state", extra={"container": container.id})
 
 
-async def _clean_up(ctx: Context, container_id: str, cgroup: str | None) -> None:
+async def _clean_up(ctx: Context, container: Container, cgroup: str | None) -> None:
     """``cgroup``: to be removed without the runtime's help, whose state may be lost."""
     await asyncio.sleep(0)  # what was told of the exit goes out first
-    await _delete_runtime(ctx, container_id)
+    await _delete_runtime(ctx, container)
     try:
         if cgroup is not None:
             await asyncio.to_thread(cgroups.remove, ctx.layout, cgroup)
     finally:
-        await asyncio.to_thread(_delete_files, ctx, container_id)
+        await asyncio.to_thread(_delete_files, ctx, container.id)
 
 
 def _delete_files(ctx: Context, container_id: str) -> None:

@@ -57,7 +57,7 @@ async def kill_and_wait(ctx: Context, container: Container) -> None:
     if await _wait_exited(container, KILL_GRACE_S):
         return
     # A process in another pid namespace, or one that the runtime must find by cgroup.
-    await ctx.runtime.kill(container.id, signals.SIGKILL, all=True)
+    await ctx.runtime_of(container.status).kill(container.id, signals.SIGKILL, all=True)
     if not await _wait_exited(container, KILL_GRACE_S):
         raise Internal(f"tried to kill container {container.id}, but did not receive an exit event")
 
@@ -96,7 +96,7 @@ async def _signal(ctx: Context, container: Container, number: int, *, stopping: 
             ctx.registry.save_status(container)
         sent = send_signal(container, number)
         if container.status.phase is Phase.PAUSED and sent:
-            await ctx.runtime.resume(container.id)
+            await ctx.runtime_of(container.status).resume(container.id)
             container.status.phase = Phase.RUNNING
             ctx.registry.save_status(container)
     emit(ctx, container, "kill", signal=str(int(number)))

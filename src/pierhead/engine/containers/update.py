@@ -66,7 +66,7 @@ async def _apply(ctx: Context, container: Container, merged: HostConfig) -> None
         resources["cpu"].pop("quota")
         if not resources["cpu"]:
             del resources["cpu"]
-    await ctx.runtime.update(container.id, resources)
+    await ctx.runtime_of(container.status).update(container.id, resources)
     cgroup = ctx.cgroup_of(container.record)
     if merged.cpu_quota < 0:
         cgroups.lift_cpu_quota(ctx.layout, cgroup)
