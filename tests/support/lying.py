@@ -70,6 +70,7 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     registry: LyingRegistry
     request_: Request
+    _read = False
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -78,6 +79,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.request_ = Request(
             self.command, self.path, {k.lower(): v for k, v in self.headers.items()}
         )
+        self._read = False
         self.registry.requests.append(self.request_)
         lie = self.registry._lie_for(self.command, self.path)
         try:
@@ -92,8 +94,9 @@ class Exchange(BaseHTTPRequestHandler):
 
     def read_body(self) -> bytes:
         """The request's body; what came of it when the line broke."""
-        if self.request_.body:
+        if self._read:
             return self.request_.body
+        self._read = True
         data = b""
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             while (size := int(self.rfile.readline().split(b";")[0] or b"0", 16)) > 0:
@@ -215,8 +218,8 @@ class Exchange(BaseHTTPRequestHandler):
         if upload is None:
             return self.error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
         if self.command == "PATCH":
-            start = int(self.headers.get("Content-Range", "0-").partition("-")[0])
-            if start != len(upload.data):
+            told = self.headers.get("Content-Range")
+            if told is not None and int(told.partition("-")[0]) != len(upload.data):
                 return self.reply(416, b"", self._where(repo, name))
             upload.data += self.read_body()
             return self.reply(202, b"", self._where(repo, name))

@@ -225,6 +225,7 @@ async def upload(
     position = 0
     complete = False
     while True:
+        sender: _Sender | None = None
         try:
             if location is None:
                 location = await begin(connection, repo, scopes)
@@ -240,6 +241,8 @@ async def upload(
             await _commit(connection, location, scopes, final, commit_s, None)
             return
         except (RegistryError, TransportError) as error:
+            if sender is not None and sender.broken is not None:
+                raise sender.broken from None
             # An upload that the registry forgot, or of which it knows another length: from
             # where it says, or from the start, but not for ever.
             forgotten = isinstance(error, RegistryError) and error.status in (404, 416)
@@ -284,6 +287,8 @@ class _Sender:
         self.commit_s = commit_s
         self._on_progress = on_progress
         self.guard: asyncio.Timeout | None = None
+        self.broken: Exception | None = None
+        """What the source raised; the HTTP client makes a failed request of it."""
 
     def headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/octet-stream"}
@@ -296,7 +301,15 @@ class _Sender:
     async def body(self) -> AsyncIterator[bytes]:
         self.position = self.start
         loop = asyncio.get_running_loop()
-        async for chunk in self._source(self.start):
+        chunks = self._source(self.start)
+        while True:
+            try:
+                chunk = await anext(chunks, None)
+            except Exception as error:
+                self.broken = error
+                raise
+            if chunk is None:
+                break
             self.position += len(chunk)
             if self.guard is not None:
                 self.guard.reschedule(loop.time() + self.stall_s)
