@@ -88,6 +88,9 @@ def reason(error: BaseException, *, reached: bool) -> tuple[str, bool]:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "unexpected EOF", True
     if isinstance(error, OSError):
+        # With TLS 1.3 a server refuses our certificate only after the handshake.
+        if isinstance(error.__cause__, ssl.SSLError):
+            return handshake(error.__cause__), False
         if error.errno == errno.EPIPE:
             return "write: broken pipe", True
         if error.errno == errno.ECONNRESET:
