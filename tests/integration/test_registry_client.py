@@ -162,7 +162,7 @@ async def test_a_token_server(tmp_path: Path, blob: Path) -> None:
 
 
 async def test_tokens_that_expire_half_way(tmp_path: Path, blob: Path) -> None:
-    """The registry allows no grace: what was good for the manifest isn't for the layer."""
+    """What was good for the manifest isn't for the layer any more."""
     with (
         TokenServer(tmp_path / "tokens", {"anna": "secret"}, life_s=300) as tokens,
         registry(tmp_path / "registry", token=tokens) as real,
@@ -170,7 +170,7 @@ async def test_tokens_that_expire_half_way(tmp_path: Path, blob: Path) -> None:
         await push(real.host, blob, ANNA)
         async with client(real.host, ANNA) as made:
             await made.manifest(REPO, "latest")
-            # A new key: all tokens so far are worthless from here on.
+            # As if it had expired: docker-registry allows a minute's grace, long for a test.
             before = len(tokens.requests)
             held = next(iter(made._connections[-1].authorizer._tokens))
             made._connections[-1].authorizer._tokens[held] = ("worthless", 1e12)
