@@ -68,6 +68,7 @@ def split_term(term: str) -> tuple[str, str]:
 
 
 async def _ask(connections: list[Connection], domain: str, query: str) -> list[dict[str, Any]]:
+    errors: list[TransportError] = []
     for connection in connections:
         try:
             _, raw = await connection.read(
@@ -86,9 +87,10 @@ async def _ask(connections: list[Connection], domain: str, query: str) -> list[d
         except TransportError as error:
             if error.reached or connection.endpoint.official:
                 raise
+            errors.append(error)
             if connection is not connections[-1]:
                 continue
-            raise InvalidParameter(_unreachable(connections, domain, error)) from error
+            raise InvalidParameter(_unreachable(connections, domain, errors)) from error
         results = decode_object(raw, "search result").get("results") or []
         if not isinstance(results, list):
             raise InvalidParameter("invalid search result: results is no list")
@@ -96,12 +98,15 @@ async def _ask(connections: list[Connection], domain: str, query: str) -> list[d
     raise AssertionError("no endpoints")
 
 
-def _unreachable(connections: list[Connection], domain: str, error: TransportError) -> str:
+def _unreachable(connections: list[Connection], domain: str, errors: list[TransportError]) -> str:
     """dockerd's words, with the way out."""
-    if len(connections) > 1:
-        return f'invalid registry endpoint "{connections[-1].endpoint.url}/v1/": {error}'
+    if len(errors) > 1:
+        return (
+            f'invalid registry endpoint "{connections[-1].endpoint.url}/v1/". '
+            f"HTTPS attempt: {errors[0]}. HTTP attempt: {errors[-1]}"
+        )
     return (
-        f"invalid registry endpoint https://{domain}/v1/: {error}. If this private registry "
+        f"invalid registry endpoint https://{domain}/v1/: {errors[-1]}. If this private registry "
         "supports only HTTP or HTTPS with an unknown CA certificate, add "
         f"`--insecure-registry {domain}` to the daemon's arguments. In the case of HTTPS, if you "
         "have access to the registry's CA certificate, no need for the flag; place the CA "
