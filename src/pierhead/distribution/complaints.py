@@ -61,6 +61,7 @@ class RegistryError(PierError):
         reason: str = "",
         retry_after_s: float | None = None,
         of_proof: bool = False,
+        detailed: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind  # type: ignore[misc]
@@ -69,8 +70,23 @@ class RegistryError(PierError):
         self.reason = reason
         self.of_proof = of_proof
         """Whether it was about getting a token or finding credentials, before the request."""
+        self.detailed = detailed
+        """Whether the document said more than a code and its standard message."""
         self.retry_after_s = retry_after_s
         """What the registry asked us to wait, if it did."""
+
+    def of_kind(self, kind: str, message: str = "") -> RegistryError:
+        """The same with another kind, and perhaps other words."""
+        return RegistryError(
+            message or str(self),
+            kind=kind,
+            status=self.status,
+            code=self.code,
+            reason=self.reason,
+            retry_after_s=self.retry_after_s,
+            of_proof=self.of_proof,
+            detailed=self.detailed,
+        )
 
     @property
     def passing(self) -> bool:
@@ -113,8 +129,15 @@ def complaint(
     text = texts[0] if len(texts) == 1 else "errors:\n" + "".join(f"{line}\n" for line in texts)
     code = found[0][0]
     kind = _CODES.get(code, _CODES["UNKNOWN"])[1]
+    standard = found[0][1] in ("", _CODES.get(code, _CODES["UNKNOWN"])[0])
     return RegistryError(
-        text, kind=kind, status=status, code=code, reason=reason, retry_after_s=retry_after_s
+        text,
+        kind=kind,
+        status=status,
+        code=code,
+        reason=reason,
+        retry_after_s=retry_after_s,
+        detailed=not standard or _has_detail(body),
     )
 
 
@@ -172,6 +195,13 @@ def _of_body(status: int, content_type: str, body: bytes) -> list[tuple[str, str
     return found
 
 
+def _has_detail(body: bytes) -> bool:
+    try:
+        return json.loads(body)["errors"][0].get("detail") is not None
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return False
+
+
 def _shown(body: bytes) -> str:
     return _clean(body.decode("utf-8", "replace"))
 
@@ -186,11 +216,11 @@ def pull_error(error: PierError, ref: Reference) -> PierError:
     """A pull's error in Docker's words: which name was denied or not found."""
     if not isinstance(error, RegistryError):
         return error
-    if error.of_proof and error.kind == "unauthorized":
-        # A 401 would make the docker client ask for a password in the middle of a pull.
-        return RegistryError(
-            str(error), kind="internal", status=error.status, code=error.code, of_proof=True
-        )
+    if error.kind == "unauthorized" and (error.of_proof or not error.detailed):
+        # As dockerd: a 401 would make the docker client ask for a password.
+        return error.of_kind("internal")
+    if error.code == "TOOMANYREQUESTS":
+        return error.of_kind("internal")
     if error.code == "DENIED":
         text = (
             f"pull access denied for {ref.familiar_name}, repository does not exist or may "
@@ -202,4 +232,4 @@ def pull_error(error: PierError, ref: Reference) -> PierError:
         text = f"repository {ref.familiar_name} not found: {error}"
     else:
         return error
-    return RegistryError(text, kind="not_found", status=error.status, code=error.code)
+    return error.of_kind("not_found", text)

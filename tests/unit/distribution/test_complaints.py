@@ -138,3 +138,24 @@ def test_a_failed_login_in_a_pull_asks_for_no_password() -> None:
     """The docker client prompts at a 401, which dockerd doesn't send then."""
     error = RegistryError("x", kind="unauthorized", status=401, of_proof=True)
     assert pull_error(error, parse_reference("busybox")).kind == "internal"
+
+
+@pytest.mark.parametrize(
+    ("message", "detail", "kind"),
+    [
+        ("authentication required", None, "internal"),
+        ("", None, "internal"),
+        ("authentication required", [{"Type": "repository"}], "unauthorized"),
+        ("who are you?", None, "unauthorized"),
+    ],
+)
+def test_only_a_detailed_refusal_asks_for_a_password(message: str, detail: Any, kind: str) -> None:
+    """Seen at dockerd 20.10 before docker-registry, and read in its client library."""
+    error = told(401, [{"code": "UNAUTHORIZED", "message": message, "detail": detail}])
+    assert pull_error(error, parse_reference("busybox")).kind == kind
+    assert error.kind == "unauthorized"
+
+
+def test_a_limit_is_no_outage() -> None:
+    error = told(429, [{"code": "TOOMANYREQUESTS", "message": "slow", "detail": {}}])
+    assert pull_error(error, parse_reference("busybox")).kind == "internal"
