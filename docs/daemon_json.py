@@ -47,6 +47,7 @@ KINDS = {
     "size": 'bytes, or a string like "64m"',
     "list": "list of strings",
     "map": "object of strings",
+    "maplist": "object: name → list of strings",
     "ulimits": 'object: name → {"Name", "Soft", "Hard"}',
     "pools": 'list of {"base", "size"}',
     "runtimes": 'object: name → {"path"}',
