@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from pierhead.distribution import proxies, tls
 from pierhead.distribution.backoff import PAUSES_S
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REDIRECTS: Final = 10
 _REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 _BUFFER_BYTES: Final = 1 << 18
+_LEGAL: Final = "".join(map(chr, range(0x21, 0x7F)))
 _DRAIN_BYTES: Final = 1 << 16
 """How much of an unread answer is read away to keep the connection."""
 
@@ -274,7 +275,8 @@ class Client:
             options["proxy"] = proxy
         try:
             # As it was given: a signed URL must not be written in another way.
-            target = URL(url, encoded=True)
+            # Only what no URL may hold is escaped, so that it stays one line of the request.
+            target = URL(quote(url, safe=_LEGAL, errors="surrogateescape"), encoded=True)
             return await self._session.request(
                 method,
                 target,

@@ -104,6 +104,28 @@ async def test_relative_redirects_keep_the_proof(liar: LyingRegistry) -> None:
     assert liar.requests[1].headers["authorization"] == SECRET["Authorization"]
 
 
+@pytest.mark.parametrize(
+    ("to", "asked"),
+    [
+        ("/x y?a=b c", "/x%20y?a=b%20c"),
+        ("/x HTTP/1.1", "/x%20HTTP/1.1"),
+        ("/\xfc", "/%C3%BC"),
+        ("/a%2Fb%zz?sig=%2b+=", "/a%2Fb%zz?sig=%2b+="),
+    ],
+)
+async def test_odd_locations(liar: LyingRegistry, to: str, asked: str) -> None:
+    def lie(exchange: lying.Exchange) -> None:
+        exchange.send_response(307)
+        exchange.send_header("Content-Length", "0")
+        # http.server would encode as Latin-1; servers send UTF-8.
+        exchange.flush_headers()
+        exchange.wfile.write(b"Location: " + to.encode() + b"\r\n\r\n")
+
+    liar.on("GET", "/start", lie)
+    await ask(liar, "/start")
+    assert liar.requests[1].path == asked
+
+
 async def test_redirect_loops_end(liar: LyingRegistry) -> None:
     liar.on("GET", "/loop", lying.redirect("/loop?x=1"))
     with pytest.raises(TransportError, match="stopped after 10 redirects"):
