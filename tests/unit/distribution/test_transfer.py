@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from pierhead.errors import InvalidParameter, PierError
 from pierhead.oci.digest import Digest, sha256
 from pierhead.oci.manifest import Descriptor
 from support import lying
+from support.certificates import Authority
 from support.lying import LyingRegistry
 from support.registries import cutting, settings
 
@@ -189,6 +191,42 @@ async def test_refusals_are_final(liar: LyingRegistry, status: int) -> None:
     with pytest.raises(RegistryError):
         await download(liar.host, Sink())
     assert len(liar.asked("GET", BLOB)) == 1
+
+
+async def test_a_token_that_expires_half_way(liar: LyingRegistry) -> None:
+    """The line breaks, and when we come back the registry knows our token no more."""
+    used: set[str] = set()
+
+    def once(token: str) -> bool:
+        fresh = token not in used
+        used.add(token)
+        return fresh
+
+    def give(exchange: lying.Exchange) -> None:
+        token = f"t{len(liar.asked('GET', '/token'))}"
+        exchange.reply(200, json.dumps({"token": token, "expires_in": 3600}).encode())
+
+    guard = lying.bearer(f"{liar.url}/token", once)
+    for count in (500_000, 1_000_000):
+        cut = lying.cut_after(count)
+        liar.on("GET", BLOB, lambda exchange, cut=cut: guard(exchange) or cut(exchange), times=2)
+    liar.on("GET", "/token", give)
+    sink = Sink()
+    await download(liar.host, sink)
+    assert bytes(sink.data) == DATA
+    assert used == {"t1", "t2"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_tls_lines_that_break(tmp_path: Path, seed: int) -> None:
+    with LyingRegistry(tls=Authority(tmp_path).issue("server")) as liar:
+        liar.add_blob(DATA)
+        options = {"seed": seed, "least": 50_000, "most": 1_000_000, "budget": 8}
+        with cutting(liar.host, **options) as line:
+            sink = Sink()
+            await download(line.host, sink, attempts=20)
+            assert bytes(sink.data) == DATA
+            assert line.cuts >= 3
 
 
 # Lies
