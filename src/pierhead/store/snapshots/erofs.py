@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,7 @@ class ErofsSnapshotter(StackedSnapshotter):
         self._empty = paths.snapshots / self.driver / "empty"
         self._empty.mkdir(mode=0o555, exist_ok=True)
         self._mounts = LayerMounts(loop=mode.loop, attach_at=self._attach_at, close=self._later)
+        self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
         self._used: dict[Path, list[LayerMount]] = {}
         """Mount points of ours to what they stand on."""
         self._stacks: dict[ChainId, list[Path]] = {}
@@ -306,8 +308,18 @@ class ErofsSnapshotter(StackedSnapshotter):
             chain_id_on(parent, diff_id), diff_id, parent, record["size_bytes"], tar_bytes
         )
         layer = self._adopt(directory, layer, record)
+        self._sync_soon(layer.chain_id)
         self._same.setdefault(diff_id, set()).add(layer.chain_id)
         return layer
+
+    def _sync_soon(self, chain_id: ChainId) -> None:
+        """Write the layer through to the disk, which may take seconds; nobody waits for it.
+
+        Its record reaches the disk soon as well (``store/database.py``), and a power cut
+        must not leave the one without the other for long.
+        """
+        with contextlib.suppress(RuntimeError):  # we are closed
+            self._syncer.submit(_sync, self._file(chain_id))
 
     def _replace(self, directory: Path, layer: Layer, found: dict[str, Any]) -> Layer:
         """Exchange the layer's file; what is mounted keeps the old one."""
@@ -324,6 +336,7 @@ class ErofsSnapshotter(StackedSnapshotter):
                 chain_id,
             ),
         )
+        self._sync_soon(chain_id)
         return layer
 
     # Start and end
@@ -335,7 +348,17 @@ class ErofsSnapshotter(StackedSnapshotter):
 
     async def close(self) -> None:
         self._mounts.close()
+        self._syncer.shutdown(wait=False, cancel_futures=True)
         await super().close()
+
+
+def _sync(file: Path) -> None:
+    with contextlib.suppress(OSError):  # removed already, or the next reader is told
+        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _directory(fds: contextlib.ExitStack, path: Path) -> int:
