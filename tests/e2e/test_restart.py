@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -26,7 +27,8 @@ POLITE = ("busybox", "sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; do
 @pytest.fixture(scope="module")
 def own() -> Iterator[Pierd]:
     """A daemon of this module's own, because it suffers."""
-    pierd = Pierd("again")
+    runc = shutil.which("runc")
+    pierd = Pierd("again", extra=["--add-runtime", f"other={runc}"] if runc else [])
     try:
         pierd.start()
         make_command("pier", pierd.host)("image", "bootstrap", "busybox", timeout_s=120)
@@ -98,6 +100,35 @@ def test_stop_exec_attach_kill_work_after(
     client.communicate()
     cli("kill", killed)
     assert cli("wait", killed).out == "137"
+
+
+def test_execs_are_known(own: Pierd, cli: Command, bounce: Callable[..., None], name: str) -> None:
+    """One that goes on, and one that ends while pierd is away."""
+    cli("run", "-d", "--name", name, "busybox", "sleep", "1000")
+    ids = []
+    for script in ("sleep 1000", "sleep 0.5; exit 6"):
+        body = {"Cmd": ["sh", "-c", script]}
+        ids.append(own.api.post(f"/containers/{name}/exec", body).json["Id"])
+        assert own.api.post(f"/exec/{ids[-1]}/start", {"Detach": True}).status == 200
+    bounce(away_s=1.0)
+    assert own.api.get(f"/exec/{ids[0]}/json").json["Running"] is True
+    deadline = time.monotonic() + 30
+    while (ended := own.api.get(f"/exec/{ids[1]}/json").json)["Running"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ended["ExitCode"] == 6
+
+
+@pytest.mark.skipif(shutil.which("runc") is None, reason="runc is not installed")
+def test_another_runtime(cli: Command, bounce: Callable[..., None], name: str) -> None:
+    cli("run", "-d", "--runtime", "other", "--name", name, "busybox", "sleep", "1000")
+    assert cli("inspect", "-f", "{{.HostConfig.Runtime}}", name).out == "other"
+    assert cli("exec", name, "echo", "before").out == "before"
+    bounce()
+    assert cli("exec", name, "echo", "after").out == "after"
+    cli("pause", name)
+    cli("unpause", name)
+    cli("rm", "-f", name)
 
 
 def test_ends_while_pierd_is_away(

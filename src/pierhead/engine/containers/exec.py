@@ -1,18 +1,22 @@
 """Exec: further processes in a running container.
 
 An exec is created, started once, and stays to be inspected for a while after its end.
-Kept in memory only: after a restart of pierd a running one goes on, unknown to us.
+A running one leaves a small file beside its process for the pierd that comes after us; what
+was only created, or has ended and was inspected, is in memory only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import shutil
 import time
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from pierhead import tasks
 from pierhead.engine.containers import links
@@ -46,6 +50,7 @@ log = logging.getLogger(__name__)
 KEPT_S: Final = 600.0  # how long an ended exec can be inspected
 _START_WAIT_S: Final = 10.0
 _EXIT_WAIT_S: Final = 5.0
+_RECORD: Final = "exec.json"
 
 
 class Exec:
@@ -157,6 +162,7 @@ class ExecSession:
         self._exec = instance
         self._tty = tty
         self._console_size = console_size
+        self._captured = False  # by ourselves: of no interest to the next pierd
 
     @property
     def tty(self) -> bool:
@@ -201,6 +207,7 @@ class ExecSession:
 
     async def run_captured(self) -> ConmonAttach:
         """Start for ourselves (health checks); the caller reads and closes."""
+        self._captured = True
         process = await self._start(stdin=False, attach=True)
         assert process is not None
         return process
@@ -242,6 +249,8 @@ class ExecSession:
             raise
         instance.pid = started.pid
         instance.started.set()
+        if not self._captured:
+            _record(directory, instance, started)
         tasks.spawn(_watch(ctx, instance, started), name=f"exec {instance.id[:12]}")
         return process
 
@@ -293,6 +302,46 @@ def _remove_late(directory: Path) -> None:
             parent.rmdir()
         except OSError:
             return
+
+
+class _Running(msgspec.Struct):
+    """What the next pierd needs to know of an exec, beside its process."""
+
+    config: ExecConfig
+    pid: int
+    conmon_pid: int
+    conmon_start_ticks: int
+
+
+def _record(directory: Path, instance: Exec, started: Started) -> None:
+    """Leave word for a pierd that comes after us. Renamed into place: whole or not there."""
+    running = _Running(instance.config, started.pid, started.conmon_pid, started.conmon_start_ticks)
+    try:
+        (directory / "new").write_bytes(msgspec.json.encode(running))
+        os.rename(directory / "new", directory / _RECORD)
+    except OSError as error:  # it has ended, and its directory with it
+        log.debug("exec not recorded: %s", error, extra={"exec": instance.id})
+
+
+def restore(ctx: Context, container: Container) -> None:
+    """Know the execs of a running container that an earlier pierd started."""
+    try:
+        ids = os.listdir(ctx.paths.exec_dir(container.id, "x").parent)
+    except OSError:
+        return
+    for exec_id in ids:
+        directory = ctx.paths.exec_dir(container.id, exec_id)
+        try:
+            found = msgspec.json.decode((directory / _RECORD).read_bytes(), type=_Running)
+        except (OSError, msgspec.DecodeError):
+            continue  # of a health check, or half made
+        instance = Exec(exec_id, container, found.config)
+        instance.claimed = instance.running = True
+        instance.pid = found.pid
+        instance.started.set()
+        ctx.execs.add(instance)
+        started = Started(found.pid, found.conmon_pid, found.conmon_start_ticks)
+        tasks.spawn(_watch(ctx, instance, started), name=f"exec {exec_id[:12]}")
 
 
 async def _watch(ctx: Context, instance: Exec, started: Started) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pierhead.engine.containers import health
+from pierhead.engine.containers import exec, health
 from pierhead.engine.containers.bundles import delete_bundle
 from pierhead.engine.containers.container import Container
 from pierhead.engine.containers.context import Context
@@ -113,8 +113,9 @@ def _promised(container: Container) -> bool:
 
 
 def _resume(ctx: Context, container: Container) -> None:
-    """It runs: watch it again."""
+    """It runs: watch it again, and what was started in it."""
     watch(ctx, container)
+    exec.restore(ctx, container)
     options = options_of(container)
     if options.keep and options.max_size_bytes > 0:
         directory = ctx.paths.container(container.id)

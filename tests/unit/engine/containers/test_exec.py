@@ -144,3 +144,23 @@ async def test_old_ones_are_forgotten(world: World, monkeypatch: pytest.MonkeyPa
     await make(world, made, "ls")
     with pytest.raises(NotFound):
         exec.exec_inspect(world.ctx, exec_id)
+
+
+async def test_a_new_pierd_knows_what_runs(world: World) -> None:
+    made = await running(world)
+    exec_id = await make(world, made, "sleep", "9", tty=True)
+    world.ctx.paths.exec_dir(made.id, exec_id).mkdir(parents=True)
+    await prepare(world, exec_id).run_detached()
+    before = exec.exec_inspect(world.ctx, exec_id)
+    world.ctx.execs = exec.ExecRegistry()
+    made.execs.clear()
+    exec.restore(world.ctx, made)
+    assert exec.exec_inspect(world.ctx, exec_id) == before
+    with pytest.raises(Conflict, match="already running"):
+        prepare(world, exec_id)
+    from pierhead.runtime.conmon import ExitStatus
+
+    world.conmon.exits[max(world.conmon.exits)].set_result(ExitStatus(3, False, 1))
+    await settle()
+    after = exec.exec_inspect(world.ctx, exec_id)
+    assert (after["Running"], after["ExitCode"]) == (False, 3)
