@@ -31,7 +31,7 @@ class Display:
 
     def __init__(self, width: int | None, now: Callable[[], float] = time.time) -> None:
         self._terminal = width is not None
-        self._width = width or _DEFAULT_WIDTH
+        self._width = _DEFAULT_WIDTH if width is None else width
         self._now = now
         self._lines: dict[str, int] = {}
 
@@ -53,7 +53,6 @@ class Display:
                 back = f"\x1b[{distance}B"
         else:
             self._lines = {}
-            back = "\x1b[0B" if identifier and self._terminal else ""
         return move + self._one(message, identifier, progress) + back
 
     def _one(self, message: dict[str, Any], identifier: str, progress: Any) -> str:
@@ -117,8 +116,15 @@ class Display:
             return ""
         from pierhead.cli.gotemplate.values import duration_text
 
-        seconds = (total - current) * (self._now() - start) / current
-        return " " + duration_text(round(seconds) * 1_000_000_000)
+        # In whole nanoseconds, as Go: they decide how it is rounded.
+        each = int((self._now() - start) * 1e9 / current)
+        return " " + duration_text(_rounded((total - current) * each))
+
+
+def _rounded(nanoseconds: int) -> int:
+    """To whole seconds, halves away from zero."""
+    seconds = (abs(nanoseconds) + 500_000_000) // 1_000_000_000 * 1_000_000_000
+    return -seconds if nanoseconds < 0 else seconds
 
 
 def terminal_width(descriptor: int = 1) -> int | None:
@@ -128,7 +134,7 @@ def terminal_width(descriptor: int = 1) -> int | None:
     if not posix.isatty(descriptor):
         return None
     try:
-        return posix.get_terminal_size(descriptor).columns or _DEFAULT_WIDTH
+        return posix.get_terminal_size(descriptor).columns
     except OSError:
         return _DEFAULT_WIDTH
 

@@ -91,8 +91,8 @@ def checked_platform(cli: Cli, text: str, since: str, *, prefix: str = "") -> st
 
 def _platform(os: str, version: str, architecture: str, variant: str) -> dict[str, str]:
     named = {
-        "architecture": architecture,
         "os": os,
+        "architecture": architecture,
         "os.version": version,
         "variant": variant,
     }

@@ -58,6 +58,24 @@ def test_a_hint_for_slips() -> None:
     assert run("image ls ls", {"GET /images/json": []}).err == ""
 
 
-def test_not_yet() -> None:
-    result = run("images --tree", {})
-    assert (result.code, "not implemented yet" in result.err) == (1, True)
+def test_the_tree_of_platforms() -> None:
+    result = run("image ls --tree -a x", {"GET /images/json": []})
+    assert result.request.query == {
+        "all": True,
+        "filters": {"reference": ["x"]},
+        "manifests": True,
+    }
+    assert "IMAGE" in result.out
+
+
+@pytest.mark.parametrize("flag", ["-q", "--no-trunc", "--digests", "--format x"])
+def test_what_a_tree_can_not_do(flag: str) -> None:
+    result = run(f"images --tree {flag}", {})
+    assert (result.code, "is not yet supported with --tree" in result.err) == (1, True)
+
+
+def test_old_daemons_know_no_tree() -> None:
+    result = run("images --tree", {}, version="1.46")
+    assert result.err == (
+        '"--tree" requires API version 1.47, but the Docker daemon API version is 1.46\n'
+    )

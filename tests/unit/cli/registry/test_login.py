@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pierhead.cli.registry import login
+from pierhead.cli.registry import ask, login
 from support.fake_cli import run
 
 GOOD = {"POST /auth": {"Status": "Login Succeeded", "IdentityToken": ""}}
@@ -40,7 +40,11 @@ def test_tokens_replace_passwords(tmp_path: Path) -> None:
 def test_with_what_is_stored(tmp_path: Path) -> None:
     result = run("login a.example", GOOD, config=dict(STORED), config_dir=str(tmp_path))
     assert result.out == "Login Succeeded\n"
-    assert result.err == "Authenticating with existing credentials... [Username: ann]\n"
+    assert result.err == (
+        "Authenticating with existing credentials... [Username: ann]\n\n"
+        " Info -> To login with a different account, run 'pier logout' followed by 'pier login'\n"
+        "\n\n"
+    )
     answers = {"POST /auth": (401, "unauthorized: wrong")}
     result = run("login a.example", answers, config=dict(STORED), config_dir=str(tmp_path))
     assert result.code == 1
@@ -81,10 +85,10 @@ def test_asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("login -u ann", GOOD, config_dir=str(tmp_path))
     assert result.err == "Error: Cannot perform an interactive login from a non TTY device\n"
     monkeypatch.setattr(login.posix, "isatty", lambda fd: True)
-    monkeypatch.setattr(login, "read_line", lambda: " ann ")
-    monkeypatch.setattr(login, "hidden_line", lambda cli, message: "pw")
+    monkeypatch.setattr(ask, "read_line", lambda: " ann ")
+    monkeypatch.setattr(ask, "hidden_line", lambda cli, message: "pw")
     result = run("login", GOOD, config_dir=str(tmp_path))
-    assert result.out == "Username: Login Succeeded\n"
+    assert result.out.endswith("\nUsername: Login Succeeded\n")
     assert result.request.body == {
         "username": "ann",
         "password": "pw",
