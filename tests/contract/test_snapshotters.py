@@ -81,6 +81,24 @@ async def base(snapshots: Snapshotter) -> AsyncIterator[Layer]:
     )
 
 
+async def test_a_directory_lists_the_inode_numbers_that_stat_tells(
+    snapshots: Snapshotter, base: Layer, tmp_path: Path
+) -> None:
+    """CPython's own tests expect it, and so does whoever walks a tree by inode numbers."""
+    await snapshots.prepare("c", base.chain_id)
+    view = tmp_path / "view"
+    view.mkdir()
+    snapshots.mount("c", view)
+    try:
+        (view / "usr" / "new").touch()
+        for directory in (view, view / "usr", view / "etc"):
+            for entry in os.scandir(directory):
+                assert entry.inode() == entry.stat(follow_symlinks=False).st_ino, entry.path
+    finally:
+        snapshots.unmount(view)
+        await snapshots.remove("c")
+
+
 # Applying
 
 

@@ -43,6 +43,12 @@ class TestBinds:
         )
         assert done.stdout == "setting\n"
 
+    def test_a_read_only_file(self, docker: Command, tmp_path: Path) -> None:
+        (tmp_path / "conf").write_text("setting\n")
+        run = ("run", "--rm", "-v", f"{tmp_path}/conf:/etc/my.conf:ro", "busybox")
+        assert docker(*run, "cat", "/etc/my.conf").stdout == "setting\n"
+        docker.fails(*run, "sh", "-c", "echo x > /etc/my.conf").says("Read-only file system")
+
     def test_v_makes_the_source_mount_does_not(self, docker: Command, tmp_path: Path) -> None:
         docker("run", "--rm", "-v", f"{tmp_path}/made:/mnt", "busybox", "true")
         assert (tmp_path / "made").is_dir()

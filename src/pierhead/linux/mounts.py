@@ -105,6 +105,9 @@ def detached_overlay(
             if error.errno != errno.EINVAL:
                 raise
             return None
+        # Layers lie on file systems of their own: inode numbers must be made unique, or those
+        # of readdir(3) and stat(2) differ.
+        sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "xino", "auto")
         if upper is not None and work is not None:
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "upperdir", upper)
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "workdir", work)
@@ -130,9 +133,9 @@ def _mount_overlay_classic(
         return str(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 
     options = "lowerdir=" + ":".join(map(escape, lower))
-    rest = ""
+    rest = ",xino=auto"
     if upper is not None and work is not None:
-        rest = f",upperdir={escape(upper)},workdir={escape(work)}"
+        rest += f",upperdir={escape(upper)},workdir={escape(work)}"
     fds: list[int] = []
     try:
         if len(os.fsencode(options + rest)) >= _CLASSIC_LIMIT:

@@ -42,7 +42,7 @@ def test_classic_overlay_options_escape_separators(monkeypatch: pytest.MonkeyPat
     mounts._mount_overlay_classic(
         Path("/t"), [Path("/a:b"), Path("/c,d")], Path("/u"), Path("/w"), False
     )
-    assert seen[0][4] == r"lowerdir=/a\:b:/c\,d,upperdir=/u,workdir=/w"
+    assert seen[0][4] == r"lowerdir=/a\:b:/c\,d,xino=auto,upperdir=/u,workdir=/w"
 
 
 def test_a_bind_that_can_t_be_finished_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

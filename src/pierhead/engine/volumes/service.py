@@ -328,7 +328,10 @@ class VolumeService:
                 _make_bind_source(record)
             source = self._source(record)
             self._follow_dangling(container_id, point.destination, source)
-            result.append(oci_mount(record, source, recursive_read_only=self._recursive_read_only))
+            # Of a file crun can't do it (it opens what is there as a directory), and nothing is
+            # mounted below a file.
+            recursive = self._recursive_read_only and os.path.isdir(source)
+            result.append(oci_mount(record, source, recursive_read_only=recursive))
             if point.type == "volume":
                 self._active.setdefault(point.name, set()).add(container_id)
                 self._events.emit(
