@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -221,7 +222,8 @@ def test_the_event(
     load(docker, f"{repository}:1", layer({"one": repository.encode()}))
     docker("push", f"{repository}:1")
     said = docker(
-        "events", "--since", "10m", "--until", "0s", "--filter", "event=push",
+        # "0s" would be the beginning of this second
+        "events", "--since", "10m", "--until", str(int(time.time()) + 1), "--filter", "event=push",
         "--filter", f"image={repository}:1", "--format", "{{json .}}",
     )  # fmt: skip
     event = json.loads(said.lines[-1])
