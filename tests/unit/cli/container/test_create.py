@@ -79,8 +79,26 @@ def test_a_missing_image_is_pulled(tmp_path: Path) -> None:
     done = daemon.pier("create", "i")
     assert (done.returncode, done.stdout) == (0, b"c1\n")
     assert done.stderr.startswith(b"Unable to find image 'i:latest' locally\n")
-    assert daemon.requests[1].query == "fromImage=i&tag=latest"
+    assert daemon.requests[1].query == "fromImage=docker.io%2Flibrary%2Fi&tag=latest"
+    assert daemon.requests[1].headers["x-registry-auth"] == "e30="
     daemon.close()
+
+
+@pytest.mark.parametrize("words", ["--pull never i", "--pull= i", "a" * 64])
+def test_what_is_not_pulled(words: str) -> None:
+    result = run(f"create {words}", {"POST /containers/create": (404, "No such image: i:latest")})
+    assert result.err == "Error response from daemon: No such image: i:latest\n"
+
+
+def test_the_platform_is_checked_first() -> None:
+    result = run("create --platform vax i", {})
+    assert result.err == (
+        'error parsing specified platform: "vax": unknown operating system or architecture: '
+        "invalid argument\n"
+    )
+    assert run("create --platform Linux/AARCH64 i", CREATED).request.query == {
+        "platform": "linux/arm64"
+    }
 
 
 def test_another_404_is_no_missing_image() -> None:

@@ -57,6 +57,20 @@ def test_bars(width: int, progress: dict[str, Any], bar: str) -> None:
     assert Display(width, now=lambda: 110.0).bar(progress) == bar
 
 
+def test_the_time_left_is_rounded_as_go_does() -> None:
+    progress = {"current": 3, "total": 10, "start": 100}
+    assert Display(80, now=lambda: 101.5).bar(progress).endswith(" 4s")  # 3.5, away from zero
+    assert Display(80, now=lambda: 90.0).bar(progress).endswith(" -23s")
+
+
+def test_a_terminal_without_a_width_has_no_room() -> None:
+    assert Display(0).bar(BAR) == "    500B/1kB"
+
+
+def test_what_is_no_progress_moves_nothing() -> None:
+    assert feed(80, {"status": "Pulling from x", "id": "latest"}) == ["latest: Pulling from x\n"]
+
+
 def test_an_error_in_the_stream_ends_it() -> None:
     with pytest.raises(CliError, match="no space"):
         feed(None, {"error": "no space", "errorDetail": {"message": "no space"}})
@@ -74,3 +88,5 @@ def test_show() -> None:
     cli.written.clear()
     show(cli, messages, quiet=True)  # type: ignore[arg-type]
     assert not cli.written
+    show(cli, messages, to_stderr=True)  # type: ignore[arg-type]
+    assert ("".join(cli.complaints), cli.written) == ("a\nb\n", [])

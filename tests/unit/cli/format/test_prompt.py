@@ -30,14 +30,14 @@ def test_only_y_is_a_yes(
 def test_passwords_are_not_shown(cli: FakeCli) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
-        line = prompt.hidden_line(cli, "")  # type: ignore[arg-type]
+        cli.out = lambda text: os.write(1, text.encode())  # type: ignore[method-assign]
+        line = prompt.hidden_line(cli, "Password: ")  # type: ignore[arg-type]
         os.write(1, b"got " + line.encode()[::-1] + b"\n")
         os._exit(0)
-    import time
-
-    time.sleep(0.2)  # until the child has turned the echo off
-    os.write(terminal, b"secret\n")
     shown = b""
+    while b"Password: " not in shown:  # the echo is off before the question is there
+        shown += os.read(terminal, 100)
+    os.write(terminal, b"secret\n")
     while b"got" not in shown or not shown.endswith(b"\n"):
         shown += os.read(terminal, 100)
     os.waitpid(pid, 0)

@@ -83,7 +83,7 @@ def test_a_flag_of_newer_daemons() -> None:
 
     assert checked("", "1.41") is None
     assert checked("arm64", "1.48") == '{"os":"linux","architecture":"arm64"}'
-    with pytest.raises(CliError, match='"--platform" requires API version 1.48'):
+    with pytest.raises(CliError, match='"--platform" requires API version'):
         checked("arm64", "1.41")
     with pytest.raises(CliError, match='invalid: "vax": unknown'):
         checked("vax", "1.48")
