@@ -15,6 +15,7 @@ import pytest
 
 from support.archives import docker_archive, layer
 from support.command import Command, Result
+from support.daemon import Pierd
 from support.http import Api
 from support.registries import DockerRegistry, cutting, registry
 
@@ -157,9 +158,12 @@ def test_errors(cli: Command, repository: str, forget: Callable[[str], None]) ->
 
 def test_a_pulled_image_is_pushed_byte_for_byte(
     docker: Command, hub: DockerRegistry, repository: str, forget: Callable[[str], None],
-    api: Api, tmp_path: Path,
+    pierd: Pierd, tmp_path: Path,
 ) -> None:  # fmt: skip
-    """Even if nobody here would have written it so: OCI, other spaces, another compression."""
+    """Even if nobody here would have written it so: OCI, other spaces, another compression.
+
+    Ours alone: dockerd writes manifests and compresses layers anew.
+    """
     from support.registries import need
 
     need("skopeo")
