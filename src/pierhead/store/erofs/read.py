@@ -74,6 +74,7 @@ class Image:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._end = os.fstat(fd).st_size
         self._at = 0
         self._window = b""
         head = os.pread(fd, SUPER.size, SUPER_OFFSET)
@@ -182,6 +183,8 @@ class Image:
         begin = at - self._at
         if 0 <= begin and begin + size <= len(self._window):
             return self._window[begin : begin + size]
+        if at + size > self._end:
+            raise InvalidParameter("damaged EROFS image: it points behind its end")
         if size > _WINDOW:
             data = os.pread(self._fd, size, at)
         else:
