@@ -103,8 +103,17 @@ class LayerPuller:
         """Make a blob of what came for ``digest``: its image is being recorded now."""
         if digest in self._checked:
             self._checked.discard(digest)
-            if not self._blobs.exists(digest):
-                self._blobs.keep(self._blobs.partial(digest))
+            partial = self._blobs.partial(digest)
+            if self._blobs.exists(digest):
+                partial.discard()
+            else:
+                self._blobs.keep(partial)
+
+    async def stage(self, descriptor: Descriptor, diff_id: DiffId, source: Source) -> Staged:
+        """One layer alone, for who will put it in another's place; its blob is kept."""
+        staged = await self._stage(descriptor, diff_id, source, Audience(""))
+        self.keep(descriptor.digest)
+        return staged
 
     async def close(self) -> None:
         """Cancel what is under way; what came stays for the next time."""
@@ -121,7 +130,7 @@ class LayerPuller:
             if known is not None:
                 audience.mark("Pull complete")
                 return known
-        staged = await self._stage(layer, source, audience)
+        staged = await self._stage(layer.descriptor, layer.diff_id, source, audience)
         try:
             audience.mark("Download complete")
             if parent is not None:
@@ -135,23 +144,25 @@ class LayerPuller:
         audience.mark("Pull complete")
         return made
 
-    async def _stage(self, layer: WantedLayer, source: Source, audience: Audience) -> Staged:
-        digest = layer.descriptor.digest
+    async def _stage(
+        self, descriptor: Descriptor, diff_id: DiffId, source: Source, audience: Audience
+    ) -> Staged:
+        digest = descriptor.digest
         async with self._locks.hold(digest):
             if not self._slots.free:
                 audience.mark("Waiting")
             async with self._slots.hold():
                 here = self._whole(digest)
                 if here is not None:
-                    return await self._from_file(layer, here)
+                    return await self._from_file(diff_id, here)
                 resumed = self._blobs.partial(digest).held_bytes > 0
                 try:
-                    return await self._download(layer, source, audience)
+                    return await self._download(descriptor, diff_id, source, audience)
                 except InvalidParameter:
                     # What was held may have been spoilt (a power cut): once more, all of it.
                     if not resumed or self._blobs.partial(digest).held_bytes > 0:
                         raise
-                    return await self._download(layer, source, audience)
+                    return await self._download(descriptor, diff_id, source, audience)
 
     def _whole(self, digest: Digest) -> str | None:
         """The blob's file, if all of it is here and known to be right."""
@@ -164,18 +175,19 @@ class LayerPuller:
             self._checked.discard(digest)
         return None
 
-    async def _from_file(self, layer: WantedLayer, path: str) -> Staged:
+    async def _from_file(self, diff_id: DiffId, path: str) -> Staged:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.fstat(fd).st_size
             with registering():
-                return await self._snapshots.stage(Incoming(fd, layer.diff_id, blob_bytes=size))
+                return await self._snapshots.stage(Incoming(fd, diff_id, blob_bytes=size))
         finally:
             os.close(fd)
 
-    async def _download(self, layer: WantedLayer, source: Source, audience: Audience) -> Staged:
+    async def _download(
+        self, descriptor: Descriptor, diff_id: DiffId, source: Source, audience: Audience
+    ) -> Staged:
         """Bytes from the registry into the worker's pipe, from where the last attempt ended."""
-        descriptor = layer.descriptor
         partial = self._blobs.partial(descriptor.digest)
         if partial.held_bytes > descriptor.size:
             partial.discard()
@@ -184,9 +196,7 @@ class LayerPuller:
         os.set_blocking(write_fd, False)
         feed = Feed(write_fd)
         staging = tasks.spawn(
-            _outcome(
-                self._snapshots.stage(Incoming(read_fd, layer.diff_id, partial, descriptor.size))
-            ),
+            _outcome(self._snapshots.stage(Incoming(read_fd, diff_id, partial, descriptor.size))),
             name="stage a layer",
         )
         loading = tasks.spawn(

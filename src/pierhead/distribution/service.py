@@ -13,13 +13,14 @@ from pierhead import __version__
 from pierhead.engine.events import EventBus
 from pierhead.engine.images.service import ImageService
 from pierhead.engine.settings import Settings
-from pierhead.errors import Forbidden, InvalidParameter, NotImplementedYet
+from pierhead.errors import Forbidden, InvalidParameter
 from pierhead.oci import platform as platforms
 from pierhead.oci import reference
-from pierhead.oci.digest import Digest, is_digest
+from pierhead.oci.digest import DiffId, Digest, is_digest
+from pierhead.oci.manifest import Descriptor
 from pierhead.oci.reference import Reference
 from pierhead.store.blobs import BlobStore
-from pierhead.store.snapshots import Snapshotter
+from pierhead.store.snapshots import Snapshotter, Staged
 
 if TYPE_CHECKING:
     from pierhead.distribution.credentials import Credentials
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pierhead.distribution.push import Pusher
     from pierhead.distribution.registry import Registry
     from pierhead.engine.filters import Filters
+    from pierhead.engine.images.content import RawManifest
 
 USER_AGENT = f"pierhead/{__version__}"
 
@@ -71,27 +73,31 @@ class DistributionService:
         waits for.
         """
         # The registry client is megabytes of code: for those who use it.
-        from pierhead.distribution.layers import LayerPuller
         from pierhead.distribution.progress import Progress, following
         from pierhead.distribution.pull import Pull
 
         ref = pulled_reference(name, tag)
         host = self._images.index.host
         progress = Progress()
-        if self._layers is None:
-            self._layers = LayerPuller(self._blobs, self._snapshots, self._settings)
         pull = Pull(
             index=self._images.index,
             blobs=self._blobs,
             snapshots=self._snapshots,
             events=self._events,
-            layers=self._layers,
+            layers=self._puller(),
             registry=self._registry(ref.domain, auth),
             ref=ref,
             platform=platforms.parse(platform, host.architecture) if platform else None,
             progress=progress,
         )
         return following(progress, pull.run())
+
+    def _puller(self) -> LayerPuller:
+        if self._layers is None:
+            from pierhead.distribution.layers import LayerPuller
+
+            self._layers = LayerPuller(self._blobs, self._snapshots, self._settings)
+        return self._layers
 
     def _registry(self, domain: str, auth: str | None) -> Registry:
         from pierhead.distribution.registry import Registry
@@ -166,9 +172,44 @@ class DistributionService:
             user_agent=USER_AGENT,
         )
 
-    async def fetch_blob(self, name: str, digest: Digest) -> None:
-        """Get one blob of the repository ``name`` again and keep it (``image verify``'s repair)."""
-        raise NotImplementedYet("repairing comes with the registry client")
+    # For ``image verify``, which puts whole things in the place of damaged ones. ``repository``
+    # is a stored name ("docker.io/library/busybox"), such as ``Content.sources`` gives.
+
+    async def fetch_manifest(
+        self, repository: str, digest: Digest, *, auth: str | None = None
+    ) -> RawManifest:
+        """A manifest or index by its digest, verified."""
+        from pierhead.engine.images.content import RawManifest
+
+        ref = reference.parse_stored(repository)
+        async with self._registry(ref.domain, auth) as registry:
+            fetched = await registry.manifest(ref.path, digest)
+        return RawManifest(fetched.data, fetched.media_type)
+
+    async def fetch_blob(
+        self, repository: str, descriptor: Descriptor, *, auth: str | None = None
+    ) -> bytes:
+        """A small blob (a config), verified."""
+        from pierhead.distribution.pull import CONFIG_LIMIT_BYTES
+
+        ref = reference.parse_stored(repository)
+        async with self._registry(ref.domain, auth) as registry:
+            return await registry.read_blob(ref.path, descriptor, limit_bytes=CONFIG_LIMIT_BYTES)
+
+    async def fetch_layer(
+        self, repository: str, descriptor: Descriptor, diff_id: DiffId, *, auth: str | None = None
+    ) -> Staged:
+        """The layer that the blob ``descriptor`` gives, staged: ``replace`` or ``discard`` it.
+
+        Taken from our own blob if there is one (delete a damaged one before), else fetched and
+        kept as a blob. The caller holds a lease on the blob.
+        """
+        from pierhead.distribution.layers import Source
+
+        ref = reference.parse_stored(repository)
+        source = Source(self._registry(ref.domain, auth), ref.path)
+        async with source:
+            return await self._puller().stage(descriptor, diff_id, source)
 
     async def close(self) -> None:
         """Cancel what is under way; partial downloads stay."""
