@@ -22,6 +22,7 @@ ELSEWHERE: dict[str, str] = {
     "distribution/pull.py": "tests/integration/test_pull.py, against honest and lying registries",
     "distribution/queries.py": "tests/e2e/test_login.py and tests/e2e/test_registry_tools.py",
     "distribution/service.py": "the wiring of the above: the same tests",
+    "engine/images/verifying.py": "tests/integration/test_verify.py, on both drivers",
     "engine/networks/bridges.py": "tests/e2e/test_network.py, against the real kernel",
     "store/erofs/attributes.py": "tests/contract, where attributes are read back from mounts",
     "store/erofs/below.py": "tests/unit/store/test_stage.py and tests/contract",

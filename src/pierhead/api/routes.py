@@ -114,6 +114,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/pierhead/images/{name}/explore", reports.explore, stream=True),
     Route("GET", "/pierhead/images/diff", reports.diff, stream=True),
     Route("GET", "/pierhead/images/tree", reports.tree),
+    Route("POST", "/pierhead/images/verify", reports.verify, stream=True),
     Route(
         "POST", "/pierhead/images/bootstrap", images.bootstrap, images.BootstrapRequest, stream=True
     ),

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "image diff": ("image.diff:DIFF", "Show how two images differ"),
     "image explore": ("image.explore:EXPLORE", "Show layers, their files, and wasted space"),
     "image tree": ("image.tree:TREE", "Show an image's files, or images by shared layers"),
+    "image verify": ("image.verify:VERIFY", "Read images again, repair what is damaged"),
     "image inspect": ("image.inspect:INSPECT", "Show everything known about images"),
     "image prune": ("image.prune:PRUNE", "Remove unused images"),
     "image bootstrap": ("image.bootstrap:BOOTSTRAP", "Make a base image from Debian's packages"),

@@ -1,4 +1,4 @@
-"""``/pierhead/images``: explore, diff and tree, endpoints of our own."""
+"""``/pierhead/images``: explore, diff, tree and verify, endpoints of our own."""
 
 from __future__ import annotations
 
@@ -49,3 +49,19 @@ async def diff(call: Call) -> StreamResponse:
 async def tree(call: Call) -> StreamResponse:
     """``GET /pierhead/images/tree``; see ``engine/images/ancestry.py``."""
     return call.json(call.engine.reports.ancestry())
+
+
+async def verify(call: Call) -> StreamResponse:
+    """``POST /pierhead/images/verify[?name=...&name=...][&repair=1]``: all images by default.
+
+    A stream of messages, see ``engine/images/verifying.py``. ``X-Registry-Auth`` is for the
+    registries that repairs come from.
+    """
+    repair = call.flag("repair")
+    return await call.stream_messages(
+        call.engine.images.verify(
+            call.texts("name"),
+            registries=call.engine.distribution if repair else None,
+            auth=call.request.headers.get("X-Registry-Auth"),
+        )
+    )

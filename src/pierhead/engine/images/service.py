@@ -7,7 +7,7 @@ import builtins
 import os
 import platform as host
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pierhead import tasks
 from pierhead.engine.events import EventBus
@@ -33,6 +33,9 @@ from pierhead.store.paths import Paths
 from pierhead.store.snapshots import Snapshotter
 
 __all__ = ["ContainerUse", "ImageService"]
+
+if TYPE_CHECKING:
+    from pierhead.engine.images.verifying import Registries
 
 List = builtins.list  # the class has a method of that name
 
@@ -360,6 +363,18 @@ class ImageService:
             spec, variant=variant, packages=packages or [], mirror=mirror, name=tag
         )
         return bootstrap.run(request, self.index, self._snapshots, self._paths, self._events)
+
+    def verify(
+        self, names: List[str], *, registries: Registries | None, auth: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """``POST /pierhead/images/verify``: messages; with ``registries`` damage is repaired.
+
+        No names: all images. Raises ``NotFound`` before it returns.
+        """
+        from pierhead.engine.images.verifying import Verifier
+
+        images = [self.index.get(name) for name in names] or [*self.index.images.values()]
+        return Verifier(self.index, self._blobs, self._snapshots, registries, auth).run(images)
 
     async def recover(self) -> None:
         """At start, after the snapshotter's: drop scratch files and what no image needs."""
