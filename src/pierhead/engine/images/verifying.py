@@ -1,9 +1,9 @@
 """``image verify``: read everything of an image again, and put whole things in place of damaged.
 
 Configs, manifests and compressed layers are hashed against their names, layers as their
-snapshotter does it (erofs: tar and index; overlay2: only the tar beside the tree). A layer is repaired from its blob if
-that is whole, else from a registry that was seen to have it. Containers that run keep the
-files that they have open. Messages, one per thing that was looked at::
+snapshotter does it (erofs: tar and index; overlay2: only the tar beside the tree). A layer
+is repaired from its blob if that is whole, else from a registry that was seen to have it.
+Containers that run keep the files that they have open. Messages, one per thing that was looked at::
 
     {"Kind": "layer", "Digest": "sha256:...", "Image": "sha256:...", "Status": "damaged",
      "Fault": "...", "Source": "docker.io/library/x"}
