@@ -15,6 +15,7 @@ EXTRA = {
     ("GET", "/pierhead/images/{name}/explore"),
     ("GET", "/pierhead/images/diff"),
     ("GET", "/pierhead/images/tree"),
+    ("POST", "/pierhead/images/verify"),
     ("GET", "/networks/"),
     ("POST", "/build/cancel"),
     ("POST", "/grpc"),
