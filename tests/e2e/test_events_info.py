@@ -237,7 +237,6 @@ class TestNotYet:
         ("method", "path", "status"),
         [
             ("POST", "/v1.41/build", 501),
-            ("POST", "/v1.41/images/create?fromImage=busybox&tag=nope", 501),
             ("GET", "/v1.41/swarm", 503),
             ("GET", "/v1.41/services", 503),
             ("GET", "/v1.41/nodes", 503),
