@@ -64,14 +64,33 @@ def _missing(*paths: str | None) -> str:
 def send_close_notify(sock: Any) -> None:
     """Half close a TLS connection: say that no more will be sent, and go on reading.
 
-    OpenSSL sends the alert at the first call and would then wait for the other side's;
-    on a socket that doesn't block that wait ends at once with an error of no interest.
+    After sending its alert, OpenSSL reads the other side's, and takes data that comes
+    instead for a fault of the connection, which is over then. So for that moment a pair of
+    our own stands in the socket's place: it has nothing to read, and hands us the alert.
     """
+    import os
+    import socket
+
     blocking = sock.getblocking()
     sock.setblocking(False)
+    fd = sock.fileno()
+    stand_in, alert = socket.socketpair()
+    real = os.dup(fd)
     try:
-        sock._sslobj.shutdown()
+        stand_in.setblocking(False)
+        alert.setblocking(False)
+        os.dup2(stand_in.fileno(), fd, inheritable=False)
+        try:
+            sock._sslobj.shutdown()
+        except OSError:
+            pass  # it wants to read, as it should
+        finally:
+            os.dup2(real, fd, inheritable=False)
+            sock.setblocking(blocking)
+        os.write(fd, alert.recv(4096))
     except OSError:
-        pass  # want read, or data of the other side came first: both as it should be
+        pass  # the connection is gone already
     finally:
-        sock.setblocking(blocking)
+        os.close(real)
+        stand_in.close()
+        alert.close()
