@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal as signals
+from contextlib import suppress
 from typing import Final
 
 from pierhead.engine.containers.container import Container
@@ -15,6 +16,7 @@ from pierhead.engine.containers.signals import parse_signal, stop_signal
 from pierhead.engine.containers.start import check_startable, launch
 from pierhead.engine.containers.wait import notify_exit
 from pierhead.errors import Conflict, Internal, NotModified
+from pierhead.runtime.crun import RuntimeFailed
 
 DEFAULT_TIMEOUT_S: Final = 10
 KILL_GRACE_S: Final = 10.0  # after SIGKILL the kernel needs moments; more means it hangs
@@ -57,7 +59,8 @@ async def kill_and_wait(ctx: Context, container: Container) -> None:
     if await _wait_exited(container, KILL_GRACE_S):
         return
     # A process in another pid namespace, or one that the runtime must find by cgroup.
-    await ctx.runtime_of(container.status).kill(container.id, signals.SIGKILL, all=True)
+    with suppress(RuntimeFailed):  # nothing is left of it: its monitor is slow to say so
+        await ctx.runtime_of(container.status).kill(container.id, signals.SIGKILL, all=True)
     if not await _wait_exited(container, KILL_GRACE_S):
         raise Internal(f"tried to kill container {container.id}, but did not receive an exit event")
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from pierhead.engine.config import ContainerConfig, RestartPolicy
 from pierhead.engine.containers import pause, start, stop
 from pierhead.engine.containers.model import Phase
 from pierhead.errors import Conflict, InvalidParameter, NotModified
+from pierhead.runtime.crun import RuntimeFailed
 from support.containers import World
 
 
@@ -82,3 +85,23 @@ async def test_restart_of_one_that_does_not_run(world: World) -> None:
     made = await world.create()
     await stop.restart(world.ctx, made, signal=None, timeout_s=None)
     assert made.running
+
+
+async def test_a_monitor_that_is_slow_to_tell(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left to be killed, and the exit is only seen in the second wait."""
+    made = await world.create()
+    await start.start(world.ctx, made)
+    exits: list[asyncio.Task[None]] = []
+
+    async def kill(container_id: str, signal: int, *, all: bool = False) -> None:
+        exits.append(asyncio.create_task(world.exit(made, 137)))
+        raise RuntimeFailed("container not running")
+
+    monkeypatch.setattr(world.runtime, "kill", kill, raising=False)
+    monkeypatch.setattr(stop, "send_signal", lambda container, number: True)
+    monkeypatch.setattr(stop, "KILL_GRACE_S", 0.5)
+    await stop.kill_and_wait(world.ctx, made)
+    assert made.status.exit_code == 137
+    await exits[0]
