@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,14 @@ def spawn(coro: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
     _running.add(task)
     task.add_done_callback(_done)
     return task
+
+
+async def outcome(work: Awaitable[T]) -> T | Exception:
+    """An error as a value: whoever awaits the task decides, nothing is logged in between."""
+    try:
+        return await work
+    except Exception as error:
+        return error
 
 
 def _done(task: asyncio.Task[Any]) -> None:

@@ -36,3 +36,22 @@ async def test_cancel_all_waits_for_clean_ups() -> None:
     await asyncio.sleep(0)
     await tasks.cancel_all(5)
     assert cleaned and task.cancelled()
+
+
+async def test_an_outcome_is_the_value_or_the_error_but_no_cancellation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def give(value: int) -> int:
+        if value:
+            return value
+        raise ValueError("none")
+
+    assert await tasks.outcome(give(3)) == 3
+    failed = tasks.spawn(tasks.outcome(give(0)), name="failing")
+    assert isinstance(await failed, ValueError)
+    assert caplog.records == []
+    hanging = tasks.spawn(tasks.outcome(asyncio.sleep(60)), name="hanging")
+    await asyncio.sleep(0)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging

@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from pierhead import tasks
 from pierhead.distribution.transfers import Audience, Locks, Slots, Ticket, Transfers, Watcher
-from pierhead.engine.images.feed import make_pipe
+from pierhead.engine.images.feed import make_pipe, write_to
 from pierhead.engine.settings import Settings
 from pierhead.errors import Internal, InvalidParameter, PierError, Unavailable
 from pierhead.oci.digest import ChainId, DiffId, Digest, hex_of
@@ -29,7 +29,6 @@ from pierhead.store.snapshots import Incoming, Layer, Snapshotter, Staged
 if TYPE_CHECKING:
     from pierhead.distribution.registry import Registry
 
-T = TypeVar("T")
 
 SHORT: Final = 12
 """Digits of a digest that name a layer's line."""
@@ -196,11 +195,14 @@ class LayerPuller:
         os.set_blocking(write_fd, False)
         feed = Feed(write_fd)
         staging = tasks.spawn(
-            _outcome(self._snapshots.stage(Incoming(read_fd, diff_id, partial, descriptor.size))),
+            tasks.outcome(
+                self._snapshots.stage(Incoming(read_fd, diff_id, partial, descriptor.size))
+            ),
             name="stage a layer",
         )
         loading = tasks.spawn(
-            _outcome(self._feed(descriptor, source, audience, feed, held)), name="download a layer"
+            tasks.outcome(self._feed(descriptor, source, audience, feed, held)),
+            name="download a layer",
         )
         try:
             await asyncio.wait((staging, loading), return_when=asyncio.FIRST_COMPLETED)
@@ -256,38 +258,13 @@ class Feed:
 
     async def write(self, data: bytes) -> None:
         """All of ``data``. ``BrokenPipeError`` when the worker has gone."""
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[os.write(self._fd, view) :]
-            except BlockingIOError:
-                await self._writable()
-
-    async def _writable(self) -> None:
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_writer(self._fd, _resolve, ready)
-        try:
-            await ready
-        finally:
-            loop.remove_writer(self._fd)
+        if not await write_to(self._fd, memoryview(data)):
+            raise BrokenPipeError
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _resolve(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-async def _outcome(work: Awaitable[T]) -> T | Exception:
-    try:
-        return await work
-    except Exception as error:
-        return error
 
 
 @contextlib.contextmanager

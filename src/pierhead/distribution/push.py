@@ -233,11 +233,11 @@ class _Push:
                 pieces.setdefault(piece.key, piece)
         waiting = [
             *(
-                tasks.spawn(_outcome(self._send_config(parcel)), name="push a config")
+                tasks.spawn(tasks.outcome(self._send_config(parcel)), name="push a config")
                 for parcel in parcels
             ),
             *(
-                tasks.spawn(_outcome(self._send_layer(piece)), name=f"push {piece.id}")
+                tasks.spawn(tasks.outcome(self._send_layer(piece)), name=f"push {piece.id}")
                 for piece in pieces.values()
             ),
         ]
@@ -308,12 +308,3 @@ def _instead(index: Descriptor, top: RawManifest) -> dict[str, Any]:
             "size": len(top.data),
         },
     }
-
-
-async def _outcome(work: Any) -> Exception | None:
-    """An error as a value: it is told once, by who waits for it."""
-    try:
-        await work
-    except Exception as error:
-        return error
-    return None

@@ -131,7 +131,7 @@ class Transfers(Generic[T]):
         transfer = self._running.get(key)
         if transfer is None or transfer.task.cancelling():
             audience = Audience(id)
-            task = tasks.spawn(_outcome(make(audience)), name=f"transfer {key}")
+            task = tasks.spawn(tasks.outcome(make(audience)), name=f"transfer {key}")
             transfer = _Transfer(audience, task)
             self._running[key] = transfer
             started = transfer
@@ -154,14 +154,6 @@ class Transfers(Generic[T]):
             task.cancel()
         if running:
             await asyncio.wait(running)
-
-
-async def _outcome(work: Awaitable[T]) -> T | BaseException:
-    """An error as a value: those who wait get it, nothing is logged in between."""
-    try:
-        return await work
-    except Exception as error:
-        return error
 
 
 class Slots:

@@ -99,7 +99,7 @@ async def _pack(snapshots: Snapshotter, key: str, parent: Image | None) -> Layer
         finally:
             os.close(write_fd)
 
-    packing = tasks.spawn(_outcome(pack()), name="pack a snapshot")
+    packing = tasks.spawn(tasks.outcome(pack()), name="pack a snapshot")
     try:
         layer = await snapshots.apply(
             LayerSource(read_fd), parent.chain_id if parent is not None else None, None
@@ -115,14 +115,6 @@ async def _pack(snapshots: Snapshotter, key: str, parent: Image | None) -> Layer
     if (error := await packing) is not None:
         raise error
     return layer
-
-
-async def _outcome(work: object) -> Exception | None:
-    try:
-        await work  # type: ignore[misc]
-    except Exception as error:
-        return error
-    return None
 
 
 def merge(config: RunConfig, base: RunConfig) -> None:

@@ -83,19 +83,19 @@ async def through_pipe(chunks: AsyncIterator[bytes], consume: Callable[[int], Aw
     async def run() -> T:
         return await consume(read_fd)
 
-    consumer = tasks.spawn(_quiet(run()), name="consume a stream")
-    pump = tasks.spawn(_quiet(_pump(chunks, write_fd)), name="feed a stream")
+    consumer = tasks.spawn(tasks.outcome(run()), name="consume a stream")
+    pump = tasks.spawn(tasks.outcome(_pump(chunks, write_fd)), name="feed a stream")
     try:
         await asyncio.wait((consumer, pump), return_when=asyncio.FIRST_COMPLETED)
         if pump.done() and not consumer.done():
             outcome = pump.result()
-            if isinstance(outcome, BaseException):
+            if isinstance(outcome, Exception):
                 await _cancel(consumer)
                 raise outcome
             os.close(write_fd)
             write_fd = -1
         result = await asyncio.shield(consumer)
-        if isinstance(result, BaseException):
+        if isinstance(result, Exception):
             raise result
         return result
     finally:
@@ -104,14 +104,6 @@ async def through_pipe(chunks: AsyncIterator[bytes], consume: Callable[[int], Aw
         os.close(read_fd)
         if write_fd >= 0:
             os.close(write_fd)
-
-
-async def _quiet(work: Awaitable[T]) -> T | BaseException:
-    """An error as a value: whoever awaits decides, nothing is logged in between."""
-    try:
-        return await work
-    except Exception as error:
-        return error
 
 
 async def _cancel(task: asyncio.Task[T]) -> None:
@@ -136,7 +128,7 @@ async def out_of_pipe(
             os.close(write_fd)
             write_fd = -1
 
-    producer = tasks.spawn(_quiet(run()), name="produce a stream")
+    producer = tasks.spawn(tasks.outcome(run()), name="produce a stream")
     try:
         while True:
             try:
@@ -148,7 +140,7 @@ async def out_of_pipe(
                 break
             yield chunk
         outcome = await producer
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, Exception):
             raise outcome
     finally:
         await _cancel(producer)

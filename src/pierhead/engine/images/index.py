@@ -228,12 +228,12 @@ class ImageIndex:
 
     def variant(self, text: str, wanted: Platform) -> Image | None:
         """The image for ``wanted`` among what ``text`` names; the exact variant if possible."""
-        found = [image for image in self.companions(text) if _matches(image, wanted)]
+        found = [image for image in self.companions(text) if image.is_for(wanted)]
         exact = [image for image in found if (image.config.variant or "") == wanted.variant]
         return next(iter(exact or found), None)
 
     def _preferred(self, images: list[Image]) -> Image | None:
-        return next((image for image in images if _matches(image, self.host)), None)
+        return next((image for image in images if image.is_for(self.host)), None)
 
     # Changing
 
@@ -477,11 +477,6 @@ class ImageIndex:
         with self.lease() as lease:
             lease.add_chains(chains)
             yield
-
-
-def _matches(image: Image, wanted: Platform) -> bool:
-    config = image.config
-    return wanted.matches(config.os, config.architecture, config.variant)
 
 
 def display(text: str) -> str:

@@ -303,8 +303,7 @@ def history(image: Image, index: ImageIndex, snapshots: Snapshotter) -> list[dic
 def check_platform(image: Image, text: str, ref: str, architecture: str) -> None:
     """Raise ``NotFound`` if ``image`` is for another platform than ``text`` asks for."""
     wanted = platform.parse(text, architecture)
-    config = image.config
-    if not wanted.matches(config.os, config.architecture, config.variant):
+    if not image.is_for(wanted):
         actual = platform_of(image)
         raise NotFound(
             f"image with reference {ref} was found but does not match the specified platform: "

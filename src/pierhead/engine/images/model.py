@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pierhead.oci.digest import ChainId, ImageId, chain_ids
 from pierhead.oci.image_config import ImageConfig
+from pierhead.oci.platform import Platform
 
 
 @dataclass(slots=True)
@@ -28,6 +29,11 @@ class Image:
     last_tagged_ns: int = 0
     chains: tuple[ChainId, ...] = ()
     """Chain ids of all its layers, lowest first."""
+
+    def is_for(self, wanted: Platform) -> bool:
+        """Whether it runs on ``wanted``, variants by their rules."""
+        config = self.config
+        return wanted.matches(config.os, config.architecture, config.variant)
 
     def __post_init__(self) -> None:
         self.chains = tuple(chain_ids(self.config.rootfs.diff_ids))

@@ -111,20 +111,15 @@ def _item(
     if within is not None:
         images += [each for _, each in index.variants(within) if each is not image]
     if wanted:
-        images = [each for each in images if any(_is_for(each, one) for one in wanted)]
+        images = [each for each in images if any(each.is_for(one) for one in wanted)]
         for one in wanted:
-            if not any(_is_for(each, one) for each in images):
+            if not any(each.is_for(one) for each in images):
                 listing.refuse_platform(one, text)
     variants = [_variant(index, blobs, each, target) for each in images]
     whole = within is not None and all(each.kept is not None for each in variants)
     if wanted and len(variants) == 1:
         whole = False  # then the name stands for that one alone
     return Item(variants, index=target if whole else None)
-
-
-def _is_for(image: Image, wanted: Platform) -> bool:
-    config = image.config
-    return wanted.matches(config.os, config.architecture, config.variant)
 
 
 def _variant(index: ImageIndex, blobs: BlobStore, image: Image, target: Kept | None) -> Variant:

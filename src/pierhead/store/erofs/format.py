@@ -87,11 +87,6 @@ def device_number(major: int, minor: int) -> int:
     return minor & 0xFF | major << 8 | (minor & ~0xFF) << 12
 
 
-def device_parts(rdev: int) -> tuple[int, int]:
-    """(major, minor) of ``device_number``."""
-    return rdev >> 8 & 0xFFF, rdev & 0xFF | rdev >> 12 & 0xFFF00
-
-
 def xattr_body(xattrs: Iterable[tuple[bytes, bytes]]) -> bytes:
     """What stands between an inode and its inline data; b"" for no attributes.
 
