@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal as signals
 from contextlib import suppress
 from typing import Final
@@ -17,6 +18,8 @@ from pierhead.engine.containers.start import check_startable, launch
 from pierhead.engine.containers.wait import notify_exit
 from pierhead.errors import Conflict, Internal, NotModified
 from pierhead.runtime.crun import RuntimeFailed
+
+log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_S: Final = 10
 KILL_GRACE_S: Final = 10.0  # after SIGKILL the kernel needs moments; more means it hangs
@@ -58,6 +61,15 @@ async def kill_and_wait(ctx: Context, container: Container) -> None:
     await _signal(ctx, container, signals.SIGKILL, stopping=True)
     if await _wait_exited(container, KILL_GRACE_S):
         return
+    status = container.status
+    log.warning(
+        "a killed container is slow to end",
+        extra={
+            "container": container.id,
+            "monitor_lives": ctx.conmon.is_alive(status.conmon_pid, status.conmon_start_ticks),
+            "exit_is_handled": container.lock.locked(),
+        },
+    )
     # A process in another pid namespace, or one that the runtime must find by cgroup.
     with suppress(RuntimeFailed):  # nothing is left of it: its monitor is slow to say so
         await ctx.runtime_of(container.status).kill(container.id, signals.SIGKILL, all=True)
