@@ -8,11 +8,9 @@ gone at the end.
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,19 +21,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import registries
-from bench.engines import DOCKER, Dockerd, Engine, Pierd, PierdByDocker, Podman, pss_kb, rss_kb
+from bench.engines import (
+    DOCKER,
+    Dockerd,
+    Engine,
+    Pierd,
+    PierdByDocker,
+    Podman,
+    UnixConnection,
+    pss_kb,
+    rss_kb,
+    seconds,
+)
 
 DOC = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
 def milliseconds(argv: Sequence[str]) -> float:
     """Wall time of one command, which has to succeed."""
-    begin = time.perf_counter()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
-    spent = time.perf_counter() - begin
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(argv)}: {done.stderr.decode(errors='replace')[-500:]}")
-    return spent * 1000
+    return seconds(argv) * 1000
 
 
 def interleave(engines: Sequence[Engine], samples: int, *args: str) -> dict[str, float]:
@@ -77,21 +81,11 @@ def resident_mb(pids: list[int]) -> float:
     return sum(rss_kb(pid) for pid in pids) / 1024
 
 
-class _Unix(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=60)
-        self.path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
 def listing_ms(path: Path, samples: int) -> float:
     """Median milliseconds of GET /containers/json?all=1 on a connection of its own."""
     taken = []
     for _ in range(samples):
-        connection = _Unix(path)
+        connection = UnixConnection(path)
         begin = time.perf_counter()
         connection.request("GET", "/v1.41/containers/json?all=1")
         connection.getresponse().read()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -26,6 +28,28 @@ def quiet(*argv: str, check: bool = True, timeout_s: float = 120, **more: object
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: exit status {done.returncode}\n{done.stderr}")
     return str(done.stdout)
+
+
+def seconds(argv: Sequence[str]) -> float:
+    """Wall time of one command, which has to succeed."""
+    begin = time.perf_counter()
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
+    spent = time.perf_counter() - begin
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(argv)}: {done.stderr.decode(errors='replace')[-500:]}")
+    return spent
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """A connection to an API socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=60)
+        self.path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
 
 
 def busybox_tar() -> bytes:

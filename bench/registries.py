@@ -6,7 +6,6 @@ The bars are issue 3's. Daemons are the ones of the main run; the registry is De
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import socket
@@ -15,12 +14,23 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench import images
-from bench.engines import Daemon, Engine, Pierd, PierdByDocker, Podman, descendants, pss_kb, quiet
+from bench.engines import (
+    Daemon,
+    Engine,
+    Pierd,
+    PierdByDocker,
+    Podman,
+    UnixConnection,
+    descendants,
+    pss_kb,
+    quiet,
+    seconds,
+)
 
 NEEDED = ("docker-registry", "skopeo", "igzip", "curl")
 
@@ -73,15 +83,6 @@ class Registry:
         shutil.rmtree(self.base, ignore_errors=True)
 
 
-def seconds(argv: Sequence[str]) -> float:
-    begin = time.perf_counter()
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
-    spent = time.perf_counter() - begin
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(argv)}: {done.stderr.decode(errors='replace')[-500:]}")
-    return spent
-
-
 def shell_seconds(command: str) -> float:
     return seconds(["bash", "-o", "pipefail", "-c", command])
 
@@ -111,16 +112,6 @@ def push_argv(engine: Engine, name: str) -> list[str]:
     return [*engine.cli, "push", *insecure, name]
 
 
-class _Unix(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=60)
-        self.path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
 @contextmanager
 def sampling(sample: Callable[[], float], pause_s: float) -> Iterator[list[float]]:
     """Call ``sample`` again and again in a thread; the list fills meanwhile."""
@@ -141,7 +132,7 @@ def sampling(sample: Callable[[], float], pause_s: float) -> Iterator[list[float
 
 
 def list_ms(path: Path) -> float:
-    connection = _Unix(path)
+    connection = UnixConnection(path)
     begin = time.perf_counter()
     connection.request("GET", "/v1.41/containers/json")
     connection.getresponse().read()

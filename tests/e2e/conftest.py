@@ -193,6 +193,12 @@ def debian(engine: Engine, pier: Command) -> str:
     return "debian:bookworm"
 
 
+@pytest.fixture
+def alone(cli: Command, tmp_path: Path) -> Command:
+    """The command line with a configuration directory of its own."""
+    return Command(cli.name, cli.argv, {**cli.env, "DOCKER_CONFIG": str(tmp_path / "config")})
+
+
 _numbers = itertools.count(1)
 
 

@@ -33,12 +33,6 @@ def guarded(
 
 
 @pytest.fixture
-def alone(cli: Command, tmp_path: Path) -> Command:
-    """The command line with a configuration directory of its own."""
-    return Command(cli.name, cli.argv, {**cli.env, "DOCKER_CONFIG": str(tmp_path / "config")})
-
-
-@pytest.fixture
 def image(
     alone: Command, guarded: DockerRegistry, unique: Callable[[str], str], api: Api
 ) -> Iterator[str]:

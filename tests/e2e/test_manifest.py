@@ -25,12 +25,6 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
 
 
 @pytest.fixture
-def alone(cli: Command, tmp_path: Path) -> Command:
-    """The command line with a configuration directory of its own."""
-    return Command(cli.name, cli.argv, {**cli.env, "DOCKER_CONFIG": str(tmp_path / "config")})
-
-
-@pytest.fixture
 def repository(
     hub: DockerRegistry, docker: Command, unique: Callable[[str], str], api: Api
 ) -> Iterator[str]:

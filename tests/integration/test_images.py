@@ -31,6 +31,7 @@ from pierhead.store.blobs import BlobStore
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
 from pierhead.store.snapshots.overlay import OverlaySnapshotter
+from support.archives import layer as outer_tar
 
 pytestmark = pytest.mark.root
 
@@ -98,27 +99,7 @@ async def other(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 def layer_tar(**files: bytes) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
-
-
-def outer_tar(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-        for name, target in (links or {}).items():
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = tarfile.SYMTYPE, target
-            archive.addfile(info)
-    return out.getvalue()
+    return outer_tar(files)
 
 
 def config(*layers: bytes, **fields: Any) -> bytes:

@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 
-def layer(files: dict[str, bytes]) -> bytes:
-    """A layer's plain tar."""
+def layer(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
+    """A plain tar of files and symbolic links, such as a layer."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
+        for name, target in (links or {}).items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
     return out.getvalue()
 
 

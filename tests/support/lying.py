@@ -472,6 +472,26 @@ def bearer(realm: str, valid: Callable[[str], bool], service: str = "liar") -> L
     return lie
 
 
+def tokens_for_one_use(registry: LyingRegistry) -> tuple[Lie, set[str]]:
+    """Serve ``/token``, good for an hour it says, of which each is taken but once.
+
+    The lie that asks for them, to be put where it belongs; and those that were shown.
+    """
+    used: set[str] = set()
+
+    def once(token: str) -> bool:
+        fresh = token not in used
+        used.add(token)
+        return fresh
+
+    def give(exchange: Exchange) -> None:
+        token = f"t{len(registry.asked('GET', '/token'))}"
+        exchange.reply(200, json.dumps({"token": token, "expires_in": 3600}).encode())
+
+    registry.on("GET", "/token", give)
+    return bearer(f"{registry.url}/token", once), used
+
+
 def basic(user: str, password: str) -> Lie:
     """Ask for that user and password, else the truth."""
     import base64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -71,19 +70,8 @@ async def test_without_a_password(client: Client, liar: LyingRegistry) -> None:
 
 async def test_a_token_that_expires_on_the_way(client: Client, liar: LyingRegistry) -> None:
     """The token server says an hour, the registry takes each token once."""
-    used: set[str] = set()
-
-    def once(token: str) -> bool:
-        fresh = token not in used
-        used.add(token)
-        return fresh
-
-    def give(exchange: lying.Exchange) -> None:
-        token = f"t{len(liar.asked('GET', '/token'))}"
-        exchange.reply(200, json.dumps({"token": token, "expires_in": 3600}).encode())
-
-    liar.on("*", "/v2/", lying.bearer(f"{liar.url}/token", once))
-    liar.on("GET", "/token", give)
+    guard, used = lying.tokens_for_one_use(liar)
+    liar.on("*", "/v2/", guard)
     made = connection(client, liar)
     for _ in range(3):
         assert (await get(made, "/v2/"))[0] == 200

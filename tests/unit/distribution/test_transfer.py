@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -195,22 +194,10 @@ async def test_refusals_are_final(liar: LyingRegistry, status: int) -> None:
 
 async def test_a_token_that_expires_half_way(liar: LyingRegistry) -> None:
     """The line breaks, and when we come back the registry knows our token no more."""
-    used: set[str] = set()
-
-    def once(token: str) -> bool:
-        fresh = token not in used
-        used.add(token)
-        return fresh
-
-    def give(exchange: lying.Exchange) -> None:
-        token = f"t{len(liar.asked('GET', '/token'))}"
-        exchange.reply(200, json.dumps({"token": token, "expires_in": 3600}).encode())
-
-    guard = lying.bearer(f"{liar.url}/token", once)
+    guard, used = lying.tokens_for_one_use(liar)
     for count in (500_000, 1_000_000):
         cut = lying.cut_after(count)
         liar.on("GET", BLOB, lambda exchange, cut=cut: guard(exchange) or cut(exchange), times=2)
-    liar.on("GET", "/token", give)
     sink = Sink()
     await download(liar.host, sink)
     assert bytes(sink.data) == DATA

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
-import tarfile
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,24 +12,11 @@ from pierhead.engine.images.intake import Archive, Member, blob_digest, blob_nam
 from pierhead.errors import InvalidParameter
 from pierhead.oci.digest import DiffId, Digest, hex_of, sha256
 from pierhead.oci.manifest import Descriptor
+from support.archives import layer as tar_of
 
 from .conftest import World, chunked
 
 LARGE = os.urandom(300_000)
-
-
-def tar_of(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-        for name, target in (links or {}).items():
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = tarfile.SYMTYPE, target
-            archive.addfile(info)
-    return out.getvalue()
 
 
 def archive(world: World) -> Archive:
