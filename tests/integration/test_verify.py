@@ -85,6 +85,13 @@ def test_damage_is_found_and_repaired(pierd: Pierd) -> None:
         assert {message.get("Status") for message in verify(pierd)[:-1]} == {"whole"}
 
         spoil_layer(pierd)
+        blob(pierd, only.digest).unlink()  # so that only the registry has it
+        repaired = {message.get("Kind"): message for message in verify(pierd, "repair=1")}
+        assert repaired["layer"]["Status"] == "repaired"
+        assert repaired["layer"]["Source"] == f"{registry.host}/app"
+        assert verify(pierd)[-1] == {"Checked": 4, "Damaged": 0, "Repaired": 0}
+
+        spoil_layer(pierd)
         found = {message.get("Kind"): message for message in verify(pierd)}
         assert found["layer"]["Status"] == "damaged"
     # The registry is gone: the blob is enough.

@@ -178,12 +178,16 @@ def registry(
         _wait_for(port, process, lambda: started.log)
         yield started
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Any) -> None:
@@ -244,12 +248,7 @@ def nginx(folder: Path, upstream: str, *, tls: Authority | None = None, extra: s
         _wait_for(port, process, lambda: (folder / "error.log").read_text(errors="replace"))
         yield f"127.0.0.1:{port}"
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
 
 
 class Cutting:

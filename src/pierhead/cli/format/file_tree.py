@@ -67,12 +67,18 @@ def file_tree_text(
         ]
         if by_size:
             children.sort(key=lambda child: -int(child.entry["Size"]))
-        if joint:
-            before += "    " if last else "│   "
-        for at in range(len(children) - 1, -1, -1):
-            is_last = at == len(children) - 1
-            stack.append((children[at], before, "└── " if is_last else "├── ", is_last))
+        stack += _next(children, before, joint, last)
     return "".join(out)
+
+
+def _next(children: Sequence[Any], before: str, joint: str, last: bool) -> list[Any]:
+    """What to draw below a line, for the stack: the first on top, each with its lines before it."""
+    if joint:
+        before += "    " if last else "│   "
+    return [
+        (child, before, "└── " if at == 0 else "├── ", at == 0)
+        for at, child in enumerate(reversed(children))
+    ]
 
 
 def image_tree_text(nodes: Sequence[Entry], *, trunc: bool = True) -> str:
@@ -103,9 +109,5 @@ def image_tree_text(nodes: Sequence[Entry], *, trunc: bool = True) -> str:
         node, before, joint, last = stack.pop()
         line(node, before + joint)
         below = children.get(str(node["ChainId"]), [])
-        if joint:
-            before += "    " if last else "│   "
-        for at in range(len(below) - 1, -1, -1):
-            is_last = at == len(below) - 1
-            stack.append((below[at], before, "└── " if is_last else "├── ", is_last))
+        stack += _next(below, before, joint, last)
     return "".join(out)

@@ -137,7 +137,7 @@ async def _explore(
             yield chunk
 
 
-async def document(
+def document(
     function: str, arguments: dict[str, Any], fds: tuple[int, ...]
 ) -> AsyncGenerator[bytes, None]:
     """What a worker writes to its fd 1."""
@@ -152,12 +152,7 @@ async def document(
             memory_limit_bytes=WORKER_MEMORY_BYTES,
         )
 
-    chunks = out_of_pipe(produce)
-    try:
-        async for chunk in chunks:
-            yield chunk
-    finally:
-        await chunks.aclose()
+    return out_of_pipe(produce)
 
 
 def head(image: Image) -> dict[str, Any]:

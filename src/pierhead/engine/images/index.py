@@ -289,12 +289,7 @@ class ImageIndex:
                         " VALUES (?, ?, ?, ?, ?, ?)",
                         (image_id, image.created_ns, parent, image.chain_id, size_bytes, "{}"),
                     )
-                for raw in manifests:
-                    self.content.put(raw)
-                for diff_id, blob in (blobs or {}).items():
-                    self.content.add_layer_blob(diff_id, blob)
-                    if repository is not None:
-                        self.content.add_source(blob.digest, repository)
+                self._keep(manifests, blobs or {}, repository)
                 if image_id not in self.images:
                     self._remember(image)
                 elif parent is not None and image.parent is None and parent != image_id:
@@ -313,6 +308,20 @@ class ImageIndex:
         self._join(image)
         return image
 
+    def _keep(
+        self,
+        manifests: Iterable[RawManifest],
+        blobs: Mapping[DiffId, Descriptor],
+        repository: str | None,
+    ) -> None:
+        """Record what an image is known by: within a transaction."""
+        for raw in manifests:
+            self.content.put(raw)
+        for diff_id, blob in blobs.items():
+            self.content.add_layer_blob(diff_id, blob)
+            if repository is not None:
+                self.content.add_source(blob.digest, repository)
+
     def pushed(
         self,
         image: Image,
@@ -327,12 +336,7 @@ class ImageIndex:
         before = set(self.content.manifests)
         try:
             with self._db.transaction():
-                for raw in manifests:
-                    self.content.put(raw)
-                for diff_id, blob in (blobs or {}).items():
-                    self.content.add_layer_blob(diff_id, blob)
-                    if repository is not None:
-                        self.content.add_source(blob.digest, repository)
+                self._keep(manifests, blobs or {}, repository)
                 name = str(ref.with_default_tag())
                 if self.refs.get(name) == image.id or name in image.also:
                     self._tag_with_digest(image, ref.with_default_tag(), target)

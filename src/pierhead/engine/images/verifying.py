@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
-from pierhead.engine.images.content import Kept, RawManifest
+from pierhead.engine.images.content import Kept, LayerBlob, RawManifest
 from pierhead.engine.images.index import ImageIndex
 from pierhead.engine.images.model import Image
-from pierhead.errors import PierError
+from pierhead.errors import NotFound, PierError
 from pierhead.linux import worker
 from pierhead.oci import manifest, reference
 from pierhead.oci.digest import ChainId, DiffId, Digest
@@ -99,10 +99,7 @@ class Verifier:
         for chain_id, diff_id in zip(image.chains, image.config.rootfs.diff_ids, strict=True):
             for blob in content.layer_blobs(diff_id):
                 if self._blobs.exists(blob.digest) and self._new(blob.digest):
-                    found = Descriptor(
-                        media_type=blob.media_type, digest=blob.digest, size=blob.size_bytes
-                    )
-                    yield await self._blob(image, found, diff_id)
+                    yield await self._blob(image, _descriptor(blob), diff_id)
             if self._new("layer " + chain_id):
                 yield await self._layer(image, chain_id, diff_id)
 
@@ -161,32 +158,35 @@ class Verifier:
 
     async def _layer(self, image: Image, chain_id: ChainId, diff_id: DiffId) -> Message:
         faults = await self._snapshots.verify(chain_id)
+        blobs = self._index.content.layer_blobs(diff_id)  # those that are here first
 
         async def repair(repository: str) -> None:
             assert self._registries is not None
-            for blob in self._index.content.layer_blobs(diff_id):
-                descriptor = Descriptor(
-                    media_type=blob.media_type, digest=blob.digest, size=blob.size_bytes
-                )
-                staged = await self._registries.fetch_layer(
-                    repository, descriptor, diff_id, auth=self._auth
-                )
-                await self._replace(staged, chain_id)
-                return
+            if not blobs:
+                raise NotFound("no compressed form of it is known")
+            staged = await self._registries.fetch_layer(
+                repository, _descriptor(blobs[0]), diff_id, auth=self._auth
+            )
+            await self._replace(staged, chain_id)
 
         async def from_blob() -> bool:
-            for blob in self._index.content.layer_blobs(diff_id):
-                if self._blobs.exists(blob.digest):  # found whole, or repaired, just before
-                    fd = os.open(self._blobs.path(blob.digest), os.O_RDONLY | os.O_CLOEXEC)
-                    try:
-                        staged = await self._snapshots.stage(Incoming(fd, diff_id))
-                    finally:
-                        os.close(fd)
-                    await self._replace(staged, chain_id)
-                    return True
-            return False
+            if not blobs or not self._blobs.exists(blobs[0].digest):
+                return False
+            # It was found whole, or repaired, just before.
+            fd = os.open(self._blobs.path(blobs[0].digest), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                staged = await self._snapshots.stage(Incoming(fd, diff_id))
+            finally:
+                os.close(fd)
+            await self._replace(staged, chain_id)
+            return True
 
-        return await self._tell("layer", diff_id, image, "; ".join(faults), repair, from_blob)
+        with self._index.lease() as lease:
+            lease.add_blobs(blob.digest for blob in blobs)
+            return await self._tell(
+                "layer", diff_id, image, "; ".join(faults), repair, from_blob,
+                held_as=[blob.digest for blob in blobs],
+            )  # fmt: skip
 
     async def _replace(self, staged: Staged, chain_id: ChainId) -> None:
         try:
@@ -220,8 +220,13 @@ class Verifier:
         fault: str,
         repair: Callable[[str], Awaitable[None]],
         local: Callable[[], Awaitable[bool]] | None = None,
+        *,
+        held_as: Sequence[str] = (),
     ) -> Message:
-        """Repair if asked to; the message of one thing."""
+        """Repair if asked to; the message of one thing.
+
+        ``held_as``: the blobs that a registry has it as, if not as ``digest``.
+        """
         message: Message = {"Kind": kind, "Digest": digest, "Image": image.id, "Status": "whole"}
         if not fault:
             return message
@@ -236,7 +241,7 @@ class Verifier:
                 return self._mended(message, "")
         except (PierError, OSError) as error:
             complaints.append(f"its blob: {error}")
-        for repository in self._repositories(image, digest):
+        for repository in self._repositories(image, held_as or [digest]):
             try:
                 await repair(repository)
             except (PierError, OSError) as error:
@@ -251,11 +256,15 @@ class Verifier:
         self._repaired += 1
         return message | {"Status": "repaired", "Source": source}
 
-    def _repositories(self, image: Image, digest: str) -> list[str]:
+    def _repositories(self, image: Image, digests: Iterable[str]) -> list[str]:
         """Where it may be had: those that were seen to have it, then those of the image's names."""
-        known = list(self._index.content.sources(digest))
+        known = [one for digest in digests for one in self._index.content.sources(digest)]
         for name in sorted(image.refs):
             ref = reference.parse_stored(name)
             if ref.digest is not None:  # of a name that came from a registry
                 known.append(ref.name)
         return list(dict.fromkeys(known))
+
+
+def _descriptor(blob: LayerBlob) -> Descriptor:
+    return Descriptor(media_type=blob.media_type, digest=blob.digest, size=blob.size_bytes)
