@@ -125,26 +125,70 @@ def parse_header(block: bytes) -> Header:
     return header
 
 
-def finish(header: Header, pax: dict[bytes, bytes], longname: bytes, longlink: bytes) -> None:
-    """Apply what extension headers said before ``header``, and normalise its type."""
-    if longname:
-        header.name = longname
-    if longlink:
-        header.linkname = longlink
-    if pax:
-        _apply_pax(header, pax)
-    if header.type in (b"\0", CONTIGUOUS):
-        header.type = REGULAR
-    if header.type == REGULAR and header.name.endswith(b"/"):
-        header.type = DIRECTORY  # v7 had no other way to say so
-    if header.type not in (REGULAR, GNU_SPARSE):
-        # Go and GNU tar: these have no data whatever their size field says, except that
-        # pax allows hard links with content, which nobody writes.
-        header.size = 0
-    elif header.sparse is None and not header.sparse_in_data and header.type == REGULAR:
-        header.real_size = header.size
-    if b"\0" in header.name or b"\0" in header.linkname:
-        raise InvalidParameter("invalid tar header: a name holds a NUL byte")
+_EXTENSIONS: Final = frozenset({PAX, PAX_SOLARIS, GNU_LONGNAME, GNU_LONGLINK})
+
+
+class Extensions:
+    """What the headers before a member say about it: PAX (pax(1)) and GNU's long names.
+
+    A reader asks ``begin`` of each header, gives the body of those that it takes to ``add``,
+    and ``finish`` applies them to the member's own header.
+    """
+
+    __slots__ = ("_longlink", "_longname", "_pax", "begun")
+
+    def __init__(self) -> None:
+        self._pax: dict[bytes, bytes] = {}
+        self._longname = b""
+        self._longlink = b""
+        self.begun = False
+        """There was one: the archive can't end before a member."""
+
+    def __bool__(self) -> bool:
+        """Whether they said anything."""
+        return bool(self._pax or self._longname or self._longlink)
+
+    def begin(self, header: Header) -> bool:
+        """Whether ``header`` is one of them. ``InvalidParameter`` for one that is too long."""
+        if header.type not in _EXTENSIONS:
+            return False
+        if header.size > EXTENSION_LIMIT:
+            raise InvalidParameter(
+                f"invalid tar header: an extension of {header.size} bytes, "
+                f"at most {EXTENSION_LIMIT} are allowed"
+            )
+        self.begun = True
+        return True
+
+    def add(self, header: Header, body: bytes) -> None:
+        """``body`` without its padding."""
+        if header.type == GNU_LONGNAME:
+            self._longname = body.partition(b"\0")[0]
+        elif header.type == GNU_LONGLINK:
+            self._longlink = body.partition(b"\0")[0]
+        else:
+            self._pax |= parse_pax(body)
+
+    def finish(self, header: Header) -> None:
+        """Apply what was said to ``header``, and normalise its type."""
+        if self._longname:
+            header.name = self._longname
+        if self._longlink:
+            header.linkname = self._longlink
+        if self._pax:
+            _apply_pax(header, self._pax)
+        if header.type in (b"\0", CONTIGUOUS):
+            header.type = REGULAR
+        if header.type == REGULAR and header.name.endswith(b"/"):
+            header.type = DIRECTORY  # v7 had no other way to say so
+        if header.type not in (REGULAR, GNU_SPARSE):
+            # Go and GNU tar: these have no data whatever their size field says, except that
+            # pax allows hard links with content, which nobody writes.
+            header.size = 0
+        elif header.sparse is None and not header.sparse_in_data and header.type == REGULAR:
+            header.real_size = header.size
+        if b"\0" in header.name or b"\0" in header.linkname:
+            raise InvalidParameter("invalid tar header: a name holds a NUL byte")
 
 
 def parse_pax(data: bytes) -> dict[bytes, bytes]:

@@ -40,10 +40,7 @@ class TarFeed:
         self._skip = 0
         self._in_data = False
         self._extension: Header | None = None
-        self._pax: dict[bytes, bytes] = {}
-        self._longname = b""
-        self._longlink = b""
-        self._extended = False
+        self._extensions = tar.Extensions()
         self._zeros = 0
         self._ended = False
 
@@ -74,12 +71,18 @@ class TarFeed:
 
     def close(self) -> None:
         """No more chunks: raises ``InvalidParameter`` if the archive isn't complete."""
-        if self._in_data or self._held or self._extended or (self._skip and not self._ended):
+        if (
+            self._in_data
+            or self._held
+            or self._extensions.begun
+            or (self._skip and not self._ended)
+        ):
             raise InvalidParameter(ENDED)
 
     def _whole(self, block: bytes) -> Iterator[Event]:
         if self._extension is not None:
-            self._extend(self._extension, block)
+            self._skip = tar.padding(self._extension.size)
+            self._extensions.add(self._extension, block)
             self._extension = None
             self._wanted = BLOCK
             return
@@ -91,17 +94,19 @@ class TarFeed:
         if self._zeros:
             raise InvalidParameter("invalid tar header")
         header = tar.parse_header(block)
-        if header.type in (tar.PAX, tar.PAX_SOLARIS, tar.GNU_LONGNAME, tar.GNU_LONGLINK):
-            self._begin_extension(header)
+        if self._extensions.begin(header):
+            if header.size:
+                self._extension = header
+                self._wanted = header.size
+                self._skip = 0
             return
         if header.type == tar.PAX_GLOBAL:
             self._skip = header.size + tar.padding(header.size)
             return
         if header.type == tar.GNU_SPARSE:
             raise InvalidParameter(_SPARSE)
-        tar.finish(header, self._pax, self._longname, self._longlink)
-        self._pax, self._longname, self._longlink = {}, b"", b""
-        self._extended = False
+        self._extensions.finish(header)
+        self._extensions = tar.Extensions()
         if header.sparse is not None or header.sparse_in_data:
             raise InvalidParameter(_SPARSE)
         self._data_left = header.size
@@ -110,24 +115,3 @@ class TarFeed:
         yield header
         if not self._in_data:
             yield END
-
-    def _begin_extension(self, header: Header) -> None:
-        if header.size > tar.EXTENSION_LIMIT:
-            raise InvalidParameter(
-                f"invalid tar header: an extension of {header.size} bytes, "
-                f"at most {tar.EXTENSION_LIMIT} are allowed"
-            )
-        self._extended = True
-        if header.size:
-            self._extension = header
-            self._wanted = header.size
-            self._skip = 0
-
-    def _extend(self, header: Header, body: bytes) -> None:
-        self._skip = tar.padding(header.size)
-        if header.type == tar.GNU_LONGNAME:
-            self._longname = body.partition(b"\0")[0]
-        elif header.type == tar.GNU_LONGLINK:
-            self._longlink = body.partition(b"\0")[0]
-        else:
-            self._pax |= tar.parse_pax(body)

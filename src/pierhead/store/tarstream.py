@@ -31,40 +31,26 @@ class TarReader:
 
     def next(self) -> Header | None:
         """The next member's header, None at the end. Raises ``InvalidParameter``."""
-        pax: dict[bytes, bytes] = {}
-        longname = longlink = b""
-        extended = False
+        extensions = tar.Extensions()
         while True:
             self._skip_data()
             block = self._block()
             if block is None:
-                if extended:
+                if extensions.begun:
                     raise InvalidParameter(ENDED)
                 return None
             header = tar.parse_header(block)
             kind = header.type
-            if kind in (tar.PAX, tar.PAX_SOLARIS, tar.GNU_LONGNAME, tar.GNU_LONGLINK):
-                if header.size > tar.EXTENSION_LIMIT:
-                    raise InvalidParameter(
-                        f"invalid tar header: an extension of {header.size} bytes, "
-                        f"at most {tar.EXTENSION_LIMIT} are allowed"
-                    )
-                extended = True
-                body = self.exactly(header.size)
+            if extensions.begin(header):
+                extensions.add(header, self.exactly(header.size))
                 self.exactly(tar.padding(header.size))
-                if kind == tar.GNU_LONGNAME:
-                    longname = body.partition(b"\0")[0]
-                elif kind == tar.GNU_LONGLINK:
-                    longlink = body.partition(b"\0")[0]
-                else:
-                    pax |= tar.parse_pax(body)
                 continue
             if kind == tar.PAX_GLOBAL:
                 self._expect_data(header.size)  # Docker ignores them; git writes a comment there
                 continue
             if kind == tar.GNU_SPARSE:
                 self._old_sparse(header, block)
-            tar.finish(header, pax, longname, longlink)
+            extensions.finish(header)
             self._expect_data(header.size)
             if header.sparse_in_data:
                 self._sparse_head(header)

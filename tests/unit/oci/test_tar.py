@@ -144,3 +144,23 @@ def test_noise_raises_nothing_else() -> None:
                     pass
         except InvalidParameter:
             pass
+
+
+def test_what_stands_before_a_member() -> None:
+    extensions = tar.Extensions()
+    assert not extensions.begun and not extensions
+    assert not extensions.begin(tar.Header(b"x", tar.REGULAR))
+    record = b"22 path=from the pax\n"
+    for kind, body in (
+        (tar.GNU_LONGNAME, b"long name\0"),
+        (tar.GNU_LONGLINK, b"long link\0padding"),
+        (tar.PAX, record.replace(b"22", b"%d" % len(record))),
+    ):
+        header = tar.Header(b"@", kind, size=len(body))
+        assert extensions.begin(header) and extensions.begun
+        extensions.add(header, body)
+    member = tar.Header(b"short", tar.SYMLINK, size=7)
+    extensions.finish(member)
+    assert (member.name, member.linkname, member.size) == (b"from the pax", b"long link", 0)
+    with pytest.raises(InvalidParameter, match="an extension of 1048577 bytes"):
+        extensions.begin(tar.Header(b"@", tar.PAX, size=tar.EXTENSION_LIMIT + 1))

@@ -208,8 +208,7 @@ def _plain(block: bytes, kind: int, offset: int) -> Entry | None:
 
 def _extended(source: Source, position: int) -> tuple[Entry | None, int]:
     """A member with PAX or GNU headers before it, and the position behind it."""
-    pax: dict[bytes, bytes] = {}
-    longname = longlink = b""
+    extensions = tar.Extensions()
     while True:
         block = source.at(position, BLOCK)
         if len(block) < BLOCK:
@@ -217,18 +216,10 @@ def _extended(source: Source, position: int) -> tuple[Entry | None, int]:
         header = tar.parse_header(block)
         position += BLOCK
         kind = header.type
-        if kind not in (tar.PAX, tar.PAX_SOLARIS, tar.GNU_LONGNAME, tar.GNU_LONGLINK):
+        if not extensions.begin(header):
             break
-        if header.size > tar.EXTENSION_LIMIT:
-            raise InvalidParameter("invalid tar header: an extension is too long")
-        body = source.at(position, header.size)
+        extensions.add(header, source.at(position, header.size))
         position += header.size + tar.padding(header.size)
-        if kind == tar.GNU_LONGNAME:
-            longname = body.partition(b"\0")[0]
-        elif kind == tar.GNU_LONGLINK:
-            longlink = body.partition(b"\0")[0]
-        else:
-            pax |= tar.parse_pax(body)
     if kind == tar.PAX_GLOBAL:
         return None, position + header.size + tar.padding(header.size)
     if kind == tar.GNU_SPARSE:
@@ -237,7 +228,7 @@ def _extended(source: Source, position: int) -> tuple[Entry | None, int]:
         while extended:  # more of the map: 21 pairs a block
             extended = source.at(position, BLOCK)[504]
             position += BLOCK
-    tar.finish(header, pax, longname, longlink)
+    extensions.finish(header)
     after = position + header.size + tar.padding(header.size)
     type_ = _TYPES.get(header.type[0])
     if type_ is None:

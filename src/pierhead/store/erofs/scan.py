@@ -33,7 +33,6 @@ Other = Callable[[Header, int], None]
 """Any other member, with the offset of its content (behind a sparse map)."""
 
 _PLAIN: Final = {b"0": b"0", b"\0": b"0", b"7": b"0", b"5": b"5", b"2": b"2"}
-_EXTENSIONS: Final = (tar.PAX, tar.PAX_SOLARIS, tar.GNU_LONGNAME, tar.GNU_LONGLINK)
 
 
 def scan(plain: Plain, other: Other) -> Scan:
@@ -176,30 +175,18 @@ class _Window:
 
 def _member(window: _Window, block: bytes, other: Other) -> Generator[int, Chunk, None]:
     """A member that begins with ``block``, extension headers included; past its content then."""
-    pax: dict[bytes, bytes] = {}
-    longname = longlink = b""
+    extensions = tar.Extensions()
     while True:
         header = tar.parse_header(block)
         kind = header.type
         if kind == tar.PAX_GLOBAL:
             # Docker ignores them; git writes a comment there.
             window.position += header.size + tar.padding(header.size)
-            if not pax and not longname and not longlink:
+            if not extensions:
                 return
-        elif kind in _EXTENSIONS:
-            if header.size > tar.EXTENSION_LIMIT:
-                raise InvalidParameter(
-                    f"invalid tar header: an extension of {header.size} bytes, "
-                    f"at most {tar.EXTENSION_LIMIT} are allowed"
-                )
+        elif extensions.begin(header):
             padded = yield from window.exactly(header.size + tar.padding(header.size))
-            body = padded[: header.size]
-            if kind == tar.GNU_LONGNAME:
-                longname = body.partition(b"\0")[0]
-            elif kind == tar.GNU_LONGLINK:
-                longlink = body.partition(b"\0")[0]
-            else:
-                pax |= tar.parse_pax(body)
+            extensions.add(header, padded[: header.size])
         else:
             break
         following = yield from window.header()
@@ -210,7 +197,7 @@ def _member(window: _Window, block: bytes, other: Other) -> Generator[int, Chunk
         block = following
     if kind == tar.GNU_SPARSE:
         yield from _old_sparse(window, header, block)
-    tar.finish(header, pax, longname, longlink)
+    extensions.finish(header)
     rest = header.size + tar.padding(header.size)
     if header.sparse_in_data:
         rest -= yield from _sparse_head(window, header)
