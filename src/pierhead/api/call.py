@@ -50,6 +50,11 @@ class Call:
         self.headers = headers  # on every answer
         self.body: Any = None
 
+    @property
+    def registry_auth(self) -> str | None:
+        """The ``X-Registry-Auth`` header: credentials for a registry, as they came."""
+        return self.request.headers.get("X-Registry-Auth")
+
     def end_with_client(self) -> None:
         """From here on cancel this handler when its client goes (rows marked ``duplex``)."""
         connection, task = self.request.protocol, asyncio.current_task()

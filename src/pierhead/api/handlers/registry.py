@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 from aiohttp.web_response import StreamResponse
 
 from pierhead.api.call import Call
 from pierhead.engine.config import ApiStruct
 from pierhead.errors import InvalidParameter
-
-_AUTH: Final = "X-Registry-Auth"
 
 
 class AuthRequest(ApiStruct):
@@ -38,7 +34,7 @@ async def pull(call: Call) -> StreamResponse:
             call.text("fromImage").removesuffix(":"),
             call.text("tag"),
             platform=call.platform() if call.api >= 32 else None,
-            auth=call.request.headers.get(_AUTH),
+            auth=call.registry_auth,
         )
     )
 
@@ -50,16 +46,14 @@ async def push(call: Call) -> StreamResponse:
             call.name,
             call.text("tag"),
             platform=call.platform() if call.api >= 46 else None,
-            auth=call.request.headers.get(_AUTH),
+            auth=call.registry_auth,
         )
     )
 
 
 async def inspect(call: Call) -> StreamResponse:
     """``GET /distribution/{name}/json``."""
-    return call.json(
-        await call.engine.distribution.inspect(call.name, auth=call.request.headers.get(_AUTH))
-    )
+    return call.json(await call.engine.distribution.inspect(call.name, auth=call.registry_auth))
 
 
 async def login(call: Call) -> StreamResponse:
@@ -78,6 +72,6 @@ async def search(call: Call) -> StreamResponse:
             call.text("term"),
             limit=limit or 25,
             filters=call.filters(),
-            auth=call.request.headers.get(_AUTH),
+            auth=call.registry_auth,
         )
     )

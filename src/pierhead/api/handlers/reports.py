@@ -62,6 +62,6 @@ async def verify(call: Call) -> StreamResponse:
         call.engine.images.verify(
             call.texts("name"),
             registries=call.engine.distribution if repair else None,
-            auth=call.request.headers.get("X-Registry-Auth"),
+            auth=call.registry_auth,
         )
     )
