@@ -289,7 +289,7 @@ def test_fifty_deaths(victim: Pierd) -> None:
         # keep the population, and so the time of a round, within bounds
         for name in dice.sample(sorted(promises.there), max(0, len(promises.there) - 12)):
             answer = victim.api.delete(f"{V}/containers/{name}?force=1&v=1", timeout_s=30)
-            assert answer.status == 204, f"seed {SEED}, {name}: {answer}"
+            assert answer.status == 204, f"seed {SEED}, {name}: {answer}\n{victim.tail()}"
             promises.gone.add(name)
             promises.running.discard(name)
             promises.there.pop(name)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pierhead.linux import cgroup_stats, cgroups, mounts, process, seccomp
+from pierhead.linux import cgroup_stats, cgroups, mounts, process, seccomp, syscalls
 from pierhead.oci import capabilities, runtime_spec
 from pierhead.runtime.conmon import Conmon, ExitStatus, Started
 from pierhead.runtime.crun import Runtime, RuntimeFailed
@@ -365,9 +365,19 @@ async def test_the_binary_lies_on_a_read_only_mount(bench: Bench) -> None:
     assert sum(e.target == again.path for e in mounts.mountinfo()) == 1
 
 
+@pytest.fixture
+def subreaper() -> Iterator[None]:
+    """We are one for the time of a test only: later orphans of killed daemons would come to
+    us, who don't reap them, and a container can't end before its zombies are reaped.
+    """
+    process.become_subreaper()
+    yield
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 0)
+
+
+@pytest.mark.usefixtures("subreaper")
 async def test_an_orphan_of_a_container_is_ours_to_reap(bench: Bench) -> None:
     """conmon killed: the container's process comes to the subreaper and is no zombie for long."""
-    process.become_subreaper()
     async with bench.created(["sleep", "1000"]) as (cid, started):
         await bench.conmon.start(cid)
         os.kill(started.conmon_pid, 9)
