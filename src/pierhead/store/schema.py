@@ -17,6 +17,11 @@
     blobs       digest → size, media type
     volumes     name → driver, options, labels, created_ns
     networks    id → name, record (JSON)
+    build_cache   key of a build step → chain id of its result (NULL: the empty tree), sizes,
+                times, use count, record (JSON)
+    build_mounts  id of a cache mount → what it takes, times, record (JSON)
+    build_sources key of a kept context or download → its pack's size, times, record (JSON)
+    build_history ref of a build → when, record (JSON: steps, times, hits, misses)
     events      seq → time_ns, event (JSON); trimmed to the newest
     meta        key → value (schema version lives in PRAGMA user_version)
 
@@ -112,6 +117,39 @@ MIGRATIONS: tuple[str, ...] = (
         repository TEXT NOT NULL,
         seen_ns INTEGER NOT NULL,
         PRIMARY KEY (digest, repository)
+    ) WITHOUT ROWID;
+    """,
+    # 3: builds
+    """
+    CREATE TABLE build_cache (
+        key TEXT PRIMARY KEY,
+        chain_id TEXT,
+        size_bytes INTEGER NOT NULL,
+        created_ns INTEGER NOT NULL,
+        used_ns INTEGER NOT NULL,
+        uses INTEGER NOT NULL,
+        record BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE build_mounts (
+        id TEXT PRIMARY KEY,
+        size_bytes INTEGER NOT NULL,
+        created_ns INTEGER NOT NULL,
+        used_ns INTEGER NOT NULL,
+        uses INTEGER NOT NULL,
+        record BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE build_sources (
+        key TEXT PRIMARY KEY,
+        size_bytes INTEGER NOT NULL,
+        created_ns INTEGER NOT NULL,
+        used_ns INTEGER NOT NULL,
+        uses INTEGER NOT NULL,
+        record BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE build_history (
+        ref TEXT PRIMARY KEY,
+        started_ns INTEGER NOT NULL,
+        record BLOB NOT NULL
     ) WITHOUT ROWID;
     """,
 )
