@@ -35,7 +35,9 @@ The other way there is none: the client reads what comes. ``CLOSE`` from the dae
 channel early; what still comes on it is ignored. The client may end everything with
 ``CANCEL`` and still gets the events and ``FAILED``; closing the connection cancels, too.
 
-``POST /pierhead/build/debug/{id}`` speaks in the same frames, see ``DEBUG_*``.
+``POST /pierhead/build/debug/{id}?cmd=JSON&tty=1&h=24&w=80`` opens a shell in a failed step and
+speaks in the same frames: ``DATA`` and ``LAST`` on channel ``DEBUG_INPUT`` from the client,
+``DATA`` on ``DEBUG_OUTPUT`` and ``DEBUG_ERRORS`` from the daemon, ``RESIZE``, ``EXITED``.
 
 Options are ``build.model.BuildOptions`` by field names, as plain JSON; left out is the
 default; bytes are base64. Only here: ``context_tar`` (bool). Events are JSON objects, see
@@ -195,7 +197,7 @@ class Decoder:
 
 # An entry of a listing is a list, what stands at its end may be left out when it is 0 or empty:
 # [path, mode, size, mtime_ns, uid, gid, link, hard_link, major, minor, {xattr: base64}]
-_NOTHING: Final = ("", 0, 0, 0, 0, 0, "", 0, 0, 0, {})
+_NOTHING: Final[tuple[Any, ...]] = ("", 0, 0, 0, 0, 0, "", 0, 0, 0, {})
 
 
 def pack_entry(
@@ -232,10 +234,19 @@ def pack_entries(channel: int, entries: Iterable[list[Any]]) -> Iterator[bytes]:
     for entry in entries:
         batch.append(entry)
         if len(batch) == ENTRIES_AT_A_TIME:
-            yield json_frame(DATA, channel, batch)
+            yield from _entry_frames(channel, batch)
             batch = []
-    if batch:
-        yield json_frame(DATA, channel, batch)
+    yield from _entry_frames(channel, batch)
+
+
+def _entry_frames(channel: int, batch: list[list[Any]]) -> Iterator[bytes]:
+    payload = encode(batch)
+    if len(payload) <= CHUNK_BYTES:
+        if batch:
+            yield frame(DATA, channel, payload)
+    else:  # long names
+        for entry in batch:
+            yield json_frame(DATA, channel, [entry])
 
 
 def unpack_entries(payload: bytes) -> list[Sequence[Any]]:
