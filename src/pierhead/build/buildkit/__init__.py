@@ -1,0 +1,17 @@
+"""BuildKit's door: what ``docker buildx`` and Compose v2 build through.
+
+A client opens two HTTP/2 connections by ``Upgrade: h2c``: on ``/grpc`` it calls
+``moby.buildkit.v1.Control`` and ``moby.buildkit.v1.frontend.LLBBridge`` here, and on
+``/session`` it serves files, secrets, ssh agents, credentials and outputs, so there we call.
+
+``door``      what the API's handlers and the wiring use
+``schema``    the messages, as one compact table; ``messages`` makes classes of it
+``wire``      gRPC on a transport that a handler took over
+``control``, ``gateway``   the services
+``builds``    builds under way, by their client's reference
+``options``   a client's attributes → ``BuildOptions`` (pure)
+``status``    events → status responses (pure)
+``session``, ``filesync``, ``providers``   the other direction: a client's session as ``Client``
+
+grpclib, h2 and protobuf are imported when the first client comes.
+"""
