@@ -110,6 +110,22 @@ class DistributionService:
             attempts=self._settings.max_download_attempts,
         )
 
+    def open(self, domain: str, auth: str | None, push: bool) -> Registry:
+        """A client for one registry, for who moves blobs of its own (builds: caches).
+
+        An async context manager; ``push``: to write as well.
+        """
+        from pierhead.distribution.registry import Registry
+
+        return Registry(
+            domain,
+            self._settings,
+            credentials=_credentials(auth),
+            user_agent=USER_AGENT,
+            push=push,
+            attempts=self._settings.max_download_attempts,
+        )
+
     def push(
         self,
         name: str,
