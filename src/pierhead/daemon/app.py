@@ -26,6 +26,9 @@ from pierhead.api.app import Api, build_app
 from pierhead.api.connection import Server
 from pierhead.api.context import Engine
 from pierhead.api.versions import MAX_VERSION, MIN_VERSION
+from pierhead.build.buildkit.door import BuildKitDoor
+from pierhead.build.service import BuildService
+from pierhead.daemon import builds as building
 from pierhead.daemon import logs, notify, process, requirements
 from pierhead.daemon.configuration import Configuration, ConfigurationError
 from pierhead.daemon.listeners import Listener, ListenError, Tls, open_all
@@ -224,8 +227,24 @@ async def _engine(
         if container.record.image_id == image_id
     ]
     images.use_counts = lambda: Counter(container.record.image_id for container in containers.all())
-    await _recover(paths, snapshots, images, networks, volumes, containers)
+    builds = building.make(
+        paths=paths,
+        db=db,
+        blobs=blobs,
+        snapshots=snapshots,
+        images=images,
+        networks=networks,
+        distribution=distribution,
+        runtime=runtime,
+        events=events,
+        settings=settings,
+        layout=layout,
+    )
+    buildkit = BuildKitDoor(builds=builds, images=images, settings=settings)
+    await _recover(paths, snapshots, images, networks, volumes, containers, builds)
     stack.push_async_callback(containers.shutdown)
+    stack.push_async_callback(builds.close)
+    stack.push_async_callback(buildkit.close)
     system = SystemService(
         settings=settings,
         layout=layout,
@@ -253,6 +272,8 @@ async def _engine(
         settings=settings,
         distribution=distribution,
         reports=ImageReports(images=images, snapshots=snapshots, paths=paths),
+        build=builds,
+        buildkit=buildkit,
     )
 
 
@@ -263,18 +284,21 @@ async def _recover(
     networks: NetworkService,
     volumes: VolumeService,
     containers: ContainerService,
+    builds: BuildService,
 ) -> None:
     """After any death of the last pierd: clean up what was half made, go on with the rest."""
     started = time.monotonic()
     _empty(paths.tmp)
     known = containers.all()
     running = [container for container in known if container.running]
-    await snapshots.recover({container.id for container in known})
+    await snapshots.recover({container.id for container in known} | builds.live_keys())
+    builds.hold()
     await images.recover()
     await volumes.recover(
         [container.record for container in known], [container.id for container in running]
     )
     await networks.recover(running)
+    await builds.recover()
     await containers.recover()
     alive = sum(1 for container in containers.all() if container.status.phase is Phase.RUNNING)
     log.info(
