@@ -81,6 +81,8 @@ class BuildOptions:
     no_cache_stages: list[str] = field(default_factory=list)
     pull: bool = False
     network: NetworkMode = NetworkMode.DEFAULT
+    network_name: str = ""
+    """One of pierd's networks that RUN steps join instead of the default one."""
     add_hosts: list[tuple[str, str]] = field(default_factory=list)  # name, address
     limits: Limits = field(default_factory=Limits)
     squash: bool = False

@@ -67,6 +67,8 @@ class RunStep:
     mounts: Sequence[StepMount] = ()
     files: Sequence[StepFile] = ()
     network: NetworkMode = NetworkMode.DEFAULT
+    network_name: str = ""
+    """One of pierd's networks to join instead of the default one."""
     insecure: bool = False
     devices: Sequence[str] = ()
     add_hosts: Sequence[tuple[str, str]] = ()
