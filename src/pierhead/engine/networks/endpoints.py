@@ -59,6 +59,7 @@ class Attached:
     search: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     hosts: HostsFile = field(default_factory=HostsFile)
+    quiet: bool = False  # nobody is told of it
 
     def gateway(self) -> Endpoint | None:
         """The endpoint that has the default route and the published ports.

@@ -138,6 +138,7 @@ class SandboxRequest:
     mac_address: str = ""
     join_pid: int = 0  # mode container:<id>: pid of that container's first process
     join_directory: Path | None = None  # and its durable directory, whose files are shared
+    quiet: bool = False  # of no container (a build's steps): no events
 
     @classmethod
     def of(

@@ -114,9 +114,10 @@ class Sandboxes:
         sandbox.networks = {name: one.settings for name, one in attached.endpoints.items()}
         if request.mode not in (HOST, NONE):
             sandbox.ports = port_map(request.exposed, attached.published)
-        for endpoint in attached.endpoints.values():
-            self._tell("connect", endpoint)
-        self._refresh_links(attached)
+        if not request.quiet:
+            for endpoint in attached.endpoints.values():
+                self._tell("connect", endpoint)
+            self._refresh_links(attached)
         return sandbox
 
     def _attached(self, request: SandboxRequest) -> Attached:
@@ -127,6 +128,7 @@ class Sandboxes:
             domainname=request.domainname,
             directory=request.directory,
             mode=request.mode,
+            quiet=request.quiet,
             links=request.links,
             nameservers=list(request.dns or self._settings.dns),
             search=list(request.dns_search or self._settings.dns_search),
@@ -249,7 +251,7 @@ class Sandboxes:
         attached = self.endpoints.get(container_id)
         if attached is None:
             return
-        endpoints = list(attached.endpoints.values())
+        endpoints = [] if attached.quiet else list(attached.endpoints.values())
         self._give_back(attached)
         for endpoint in endpoints:
             self._tell("disconnect", endpoint)

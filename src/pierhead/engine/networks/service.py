@@ -253,6 +253,7 @@ class NetworkService:
                 prefix_len=endpoint.settings.ip_prefix_len,
             )
             for endpoint in self._sandboxes.endpoints.of(record.id)
+            if endpoint.container_name
         }
         return result
 
