@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pierhead.distribution.complaints import RegistryError
-from pierhead.distribution.compressing import Compressor
+from pierhead.engine.images.compressing import Compressor
 from pierhead.distribution.parcels import Piece, mountable
 from pierhead.distribution.progress import Reporter
 from pierhead.distribution.transfer import file_source

@@ -139,6 +139,15 @@ class BlobStore:
         path.unlink()  # not O_TMPFILE: not every file system has it
         return fd
 
+    def spool(self) -> tuple[int, Path]:
+        """A new file for a blob whose digest isn't known yet: a descriptor and its path.
+
+        ``keep(Partial(digest, path))`` makes a blob of it; else unlink it. The descriptor is
+        the caller's to close.
+        """
+        path = self._ingest / secrets.token_hex(8)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
+
     def keep(self, partial: Partial) -> None:
         """Make a blob of ``partial``; whoever wrote it has checked its digest."""
         os.chmod(partial.path, 0o444)

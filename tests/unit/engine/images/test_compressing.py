@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pierhead.distribution.compressing import Compressor
+from pierhead.engine.images.compressing import Compressor
 from pierhead.errors import Internal, NotFound
 from pierhead.oci.digest import ChainId, sha256
 from unit.engine.images.conftest import FakeSnapshotter
