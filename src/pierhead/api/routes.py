@@ -9,6 +9,7 @@ from typing import Final
 
 from pierhead.api.handlers import (
     absent,
+    build,
     containers,
     create,
     files,
@@ -118,6 +119,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "POST", "/pierhead/images/bootstrap", images.bootstrap, images.BootstrapRequest, stream=True
     ),
+    # builds
+    Route("POST", "/build", build.build, duplex=True),
+    Route("POST", "/build/prune", build.prune, since=31),
+    Route("POST", "/build/cancel", build.cancel, since=39),
     # networks
     Route("GET", "/networks", networks.list_networks),
     Route("GET", "/networks/", networks.list_networks),
@@ -135,9 +140,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("PUT", "/volumes/{name}", absent.cluster_volume, since=42),
     Route("DELETE", "/volumes/{name}", volumes.remove),
     # what is for later
-    Route("POST", "/build", absent.build),
-    Route("POST", "/build/prune", absent.build_prune, since=31),
-    Route("POST", "/build/cancel", absent.build, since=39),
     Route("POST", "/session", absent.session),
     Route("POST", "/grpc", absent.session),
     Route("GET", "/plugins", absent.no_plugins, since=25),

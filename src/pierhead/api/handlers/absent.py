@@ -29,19 +29,6 @@ async def swarm_setup(call: Call) -> StreamResponse:
     )
 
 
-async def build(call: Call) -> StreamResponse:
-    raise NotImplementedYet(
-        "building images from a Dockerfile is not implemented yet: make images with "
-        "`pier commit --change`, `pier import --change` or `pier image bootstrap`, or load one "
-        "built elsewhere with `pier load`"
-    )
-
-
-async def build_prune(call: Call) -> StreamResponse:
-    """There is no builder, so its cache is empty: that is an answer, not an error."""
-    return call.json({"CachesDeleted": None, "SpaceReclaimed": 0})
-
-
 async def attestations(call: Call) -> StreamResponse:
     """No image made or loaded here keeps attestations; an unknown image is still an error."""
     call.engine.images.resolve(call.name)

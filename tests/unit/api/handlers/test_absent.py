@@ -16,7 +16,6 @@ from support.api import fake_engine, serving
         ("GET", "/services", 503, "swarm manager"),
         ("GET", "/tasks/x/logs", 503, "swarm manager"),
         ("POST", "/swarm/init", 501, "no swarm mode"),
-        ("POST", "/build", 501, "pier commit"),
         ("POST", "/session", 501, "DOCKER_BUILDKIT"),
         ("GET", "/plugins/x/json", 404, 'plugin "x" not found'),
         ("POST", "/plugins/pull", 501, "plugins"),
@@ -33,4 +32,3 @@ async def test_refusals(tmp_path: Path, method: str, target: str, status: int, w
 async def test_empty_but_true(tmp_path: Path) -> None:
     async with serving(fake_engine(tmp_path), tmp_path) as ask:
         assert (await ask("GET", "/plugins")).json() == []
-        assert (await ask("POST", "/build/prune")).json()["SpaceReclaimed"] == 0

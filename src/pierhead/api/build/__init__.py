@@ -1,0 +1,8 @@
+"""The parts of the build doors that are not handlers.
+
+- ``parameters``: the query of ``POST /build`` → ``BuildOptions``. Pure.
+- ``drawing``: a build's events → the messages of the classic builder. Pure.
+- ``classic``: the client of ``POST /build``: one tar, the registries' credentials.
+- ``options``: the JSON of pier's own door → ``BuildOptions``, events → JSON. Pure.
+- ``channels``: pier's own door as a ``build.model.Client``: frames, channels, windows.
+"""
