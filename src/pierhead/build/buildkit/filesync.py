@@ -1,0 +1,368 @@
+"""fsutil's packets: a client's directory as a ``Listing``, and a tar sent as a directory.
+
+In both directions the side that has the files sends a STAT for each (path order, parents
+first), an empty STAT at the end, and DATA for those that the other side REQuests by number;
+empty DATA ends a file. FIN from both ends the transfer. Modes are Go's ``os.FileMode``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import tarfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import quote_plus
+
+from pierhead import tasks
+from pierhead.build.buildkit import messages
+from pierhead.build.model import FileStat, Wanted
+from pierhead.errors import Conflict, InvalidParameter, NotFound, PierError, Unavailable
+
+if TYPE_CHECKING:
+    from pierhead.build.buildkit.messages import Message
+    from pierhead.build.buildkit.wire import Stream
+
+STAT, REQ, DATA, FIN, ERR = range(5)
+PACKET: Final = "fsutil.types.Packet"
+
+HELD_LIMIT_BYTES: Final = 16 << 20
+CHUNK_BYTES: Final = 32 << 10
+
+# os.FileMode's bits (Go) ↔ st_mode's
+_GO_DIR, _GO_SYMLINK, _GO_DEVICE = 1 << 31, 1 << 27, 1 << 26
+_GO_PIPE, _GO_SOCKET, _GO_CHAR = 1 << 25, 1 << 24, 1 << 21
+_GO_SETUID, _GO_SETGID, _GO_STICKY = 1 << 23, 1 << 22, 1 << 20
+
+
+def mode_of_go(mode: int) -> int:
+    """``os.FileMode`` → ``st_mode``."""
+    bits = mode & 0o777
+    if mode & _GO_SETUID:
+        bits |= stat.S_ISUID
+    if mode & _GO_SETGID:
+        bits |= stat.S_ISGID
+    if mode & _GO_STICKY:
+        bits |= stat.S_ISVTX
+    if mode & _GO_DIR:
+        return bits | stat.S_IFDIR
+    if mode & _GO_SYMLINK:
+        return bits | stat.S_IFLNK
+    if mode & _GO_DEVICE:
+        return bits | (stat.S_IFCHR if mode & _GO_CHAR else stat.S_IFBLK)
+    if mode & _GO_PIPE:
+        return bits | stat.S_IFIFO
+    if mode & _GO_SOCKET:
+        return bits | stat.S_IFSOCK
+    return bits | stat.S_IFREG
+
+
+def mode_to_go(mode: int) -> int:
+    """``st_mode`` → ``os.FileMode``."""
+    bits = mode & 0o777
+    for unix, go in (
+        (stat.S_ISUID, _GO_SETUID),
+        (stat.S_ISGID, _GO_SETGID),
+        (stat.S_ISVTX, _GO_STICKY),
+    ):
+        if mode & unix:
+            bits |= go
+    kinds = {
+        stat.S_IFDIR: _GO_DIR,
+        stat.S_IFLNK: _GO_SYMLINK,
+        stat.S_IFCHR: _GO_DEVICE | _GO_CHAR,
+        stat.S_IFBLK: _GO_DEVICE,
+        stat.S_IFIFO: _GO_PIPE,
+        stat.S_IFSOCK: _GO_SOCKET,
+    }
+    return bits | kinds.get(stat.S_IFMT(mode), 0)
+
+
+def file_stat(message: Message) -> FileStat:
+    """fsutil's ``Stat`` as ours. A regular file with a link is a hard link."""
+    mode = mode_of_go(message.mode)
+    link = message.linkname
+    return FileStat(
+        path=message.path.encode("utf-8", "surrogateescape"),
+        mode=mode,
+        uid=message.uid,
+        gid=message.gid,
+        size=message.size,
+        mtime_ns=message.modTime,
+        link=link.encode("utf-8", "surrogateescape"),
+        hard_link=bool(link) and not stat.S_ISLNK(mode),
+        device=(message.devmajor, message.devminor),
+        xattrs=dict(message.xattrs) if message.xattrs else {},
+    )
+
+
+def stat_message(file: FileStat) -> Message:
+    """Ours as fsutil's ``Stat``."""
+    return messages.get("fsutil.types.Stat")(
+        path=file.path.decode("utf-8", "replace"),
+        mode=mode_to_go(file.mode),
+        uid=file.uid,
+        gid=file.gid,
+        size=file.size,
+        modTime=file.mtime_ns,
+        linkname=file.link.decode("utf-8", "replace"),
+        devmajor=file.device[0],
+        devminor=file.device[1],
+        xattrs=dict(file.xattrs),
+    )
+
+
+def metadata_of(name: str, wanted: Wanted) -> list[tuple[str, str]]:
+    """What a client is told of the directory and the files that are wanted.
+
+    Values that aren't plain ASCII are escaped as in a query, with a note (BuildKit's
+    ``encodeOpts``).
+    """
+    plain: list[tuple[str, Sequence[str]]] = [
+        ("dir-name", [name]),
+        ("include-patterns", wanted.include),
+        ("exclude-patterns", wanted.exclude),
+        ("followpaths", wanted.follow),
+    ]
+    found: list[tuple[str, str]] = []
+    for key, values in plain:
+        encode = any(not value.isascii() or not value.isprintable() for value in values)
+        if encode:
+            found.append((f"{key}-encoded", "1"))
+        found += [(key, quote_plus(value) if encode else value) for value in values]
+    return found
+
+
+class RemoteListing:
+    """``build.model.Listing`` on an open DiffCopy stream; ``close`` ends it with FIN."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._packet = messages.get(PACKET)
+        self._numbers: dict[bytes, int] = {}
+        self._queues: dict[int, asyncio.Queue[bytes]] = {}
+        self._held = 0
+        self._waiting = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._finished = asyncio.Event()
+        self._failed: PierError | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self.received_bytes = 0
+
+    async def files(self) -> AsyncIterator[FileStat]:
+        number = 0
+        while True:
+            packet = await self._stream.recv_message()
+            if packet is None:
+                raise Unavailable("the client ended its list of files early")
+            if packet.type == ERR:
+                raise _refusal(packet.data)
+            if packet.type != STAT:
+                raise InvalidParameter(f"the client sent packet {packet.type} in its list of files")
+            if not packet.HasField("stat") or not packet.stat.path:
+                break
+            file = file_stat(packet.stat)
+            if stat.S_ISREG(file.mode) and not file.hard_link:
+                self._numbers[file.path] = number
+            number += 1
+            yield file
+        self._reader = tasks.spawn(self._read(), name="buildkit-diffcopy")
+
+    async def content(self, path: bytes) -> AsyncIterator[bytes]:
+        number = self._numbers.get(path)
+        if number is None:
+            raise NotFound(f"the client did not list {path.decode(errors='replace')}")
+        if self._failed is not None:
+            raise self._failed
+        if number in self._queues:
+            raise Conflict(f"{path.decode(errors='replace')} is being read already")
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._queues[number] = queue
+        try:
+            await self._send(REQ, number)
+            while data := await self._next(queue):
+                yield data
+        finally:
+            del self._queues[number]
+            while not queue.empty():
+                self._held -= len(queue.get_nowait())
+            self._room.set()
+
+    async def close(self) -> None:
+        """Tell the client that nothing more is wanted, and wait for its farewell."""
+        if self._reader is None:
+            return
+        try:
+            if self._failed is None:
+                await self._send(FIN, 0)
+                await self._finished.wait()
+                await self._stream.end()
+        finally:
+            self._reader.cancel()
+
+    async def _next(self, queue: asyncio.Queue[bytes]) -> bytes:
+        if queue.empty() and self._failed is not None:
+            raise self._failed
+        self._waiting += queue.empty()
+        waited = queue.empty()
+        if waited:
+            self._room.set()  # whoever waits must be served, however much others hold
+        try:
+            data = await queue.get()
+        finally:
+            self._waiting -= waited
+        self._held -= len(data)
+        if not data and self._failed is not None:
+            raise self._failed
+        if self._held < HELD_LIMIT_BYTES:
+            self._room.set()
+        return data
+
+    async def _send(self, kind: int, number: int) -> None:
+        await self._stream.send_message(self._packet(type=kind, ID=number))
+
+    async def _read(self) -> None:
+        """Hand out DATA; pause while others hold much and nobody waits for more."""
+        try:
+            while True:
+                packet = await self._stream.recv_message()
+                if packet is None or packet.type == FIN:
+                    return
+                if packet.type == ERR:
+                    self._fail(_refusal(packet.data))
+                    return
+                if packet.type != DATA:
+                    continue
+                queue = self._queues.get(packet.ID)
+                if queue is None:
+                    continue  # nobody wants the rest of it
+                self._held += len(packet.data)
+                self.received_bytes += len(packet.data)
+                queue.put_nowait(packet.data)
+                while self._held >= HELD_LIMIT_BYTES and not self._waiting:
+                    self._room.clear()
+                    await self._room.wait()
+        except Exception as error:
+            self._fail(Unavailable(f"the client's files: {error or type(error).__name__}"))
+        finally:
+            if self._failed is None and self._queues:
+                self._fail(Unavailable("the client ended the transfer of its files early"))
+            self._finished.set()
+
+    def _fail(self, error: PierError) -> None:
+        self._failed = error
+        for queue in self._queues.values():
+            queue.put_nowait(b"")
+
+
+def _refusal(data: bytes) -> PierError:
+    return InvalidParameter(f"the client's files: {data.decode(errors='replace')}")
+
+
+@dataclass(slots=True)
+class _Member:
+    file: FileStat
+    offset: int
+
+
+def index_tar(spool: IO[bytes]) -> list[_Member]:
+    """A tar's members in fsutil's order; directories that it leaves out are made. Blocks."""
+    members: dict[bytes, _Member] = {}
+    spool.seek(0)
+    with tarfile.open(fileobj=spool, mode="r:", errorlevel=1) as archive:
+        for info in archive:
+            path = info.name.strip("/").removeprefix("./")
+            if path in {"", "."}:
+                continue
+            raw = path.encode("utf-8", "surrogateescape")
+            members[raw] = _Member(_stat_of(info, raw), info.offset_data)
+    for path in list(members):
+        for parent in _parents(path):
+            members.setdefault(parent, _Member(FileStat(path=parent, mode=0o40755), 0))
+    return [members[path] for path in sorted(members, key=lambda path: path.split(b"/"))]
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    parts = path.split(b"/")[:-1]
+    for count in range(1, len(parts) + 1):
+        yield b"/".join(parts[:count])
+
+
+def _stat_of(info: tarfile.TarInfo, path: bytes) -> FileStat:
+    kinds = {
+        tarfile.DIRTYPE: stat.S_IFDIR,
+        tarfile.SYMTYPE: stat.S_IFLNK,
+        tarfile.CHRTYPE: stat.S_IFCHR,
+        tarfile.BLKTYPE: stat.S_IFBLK,
+        tarfile.FIFOTYPE: stat.S_IFIFO,
+    }
+    link = info.linkname.encode("utf-8", "surrogateescape") if info.linkname else b""
+    if info.islnk():
+        link = link.strip(b"/").removeprefix(b"./")
+    return FileStat(
+        path=path,
+        mode=info.mode | kinds.get(info.type, stat.S_IFREG),
+        uid=info.uid,
+        gid=info.gid,
+        size=info.size if info.isreg() else 0,
+        mtime_ns=int(float(info.mtime) * 1_000_000_000),
+        link=link,
+        hard_link=info.islnk(),
+        device=(info.devmajor, info.devminor),
+        xattrs={
+            key.removeprefix("SCHILY.xattr."): value.encode("utf-8", "surrogateescape")
+            for key, value in info.pax_headers.items()
+            if key.startswith("SCHILY.xattr.")
+        },
+    )
+
+
+async def send_tar(stream: Stream, spool: IO[bytes]) -> None:
+    """Play the sender of a directory whose files lie in a spooled tar."""
+    members = await asyncio.to_thread(index_tar, spool)
+    packet = messages.get(PACKET)
+    sender = tasks.spawn(_send_stats(stream, members, packet), name="buildkit-send-stats")
+    try:
+        while True:
+            request = await stream.recv_message()
+            if request is None:
+                raise Unavailable("the client left while files were sent")
+            if request.type == ERR:
+                raise _refusal(request.data)
+            if request.type == FIN:
+                await sender
+                await stream.send_message(packet(type=FIN))
+                return
+            if request.type == REQ:
+                await _send_file(stream, spool, members, request.ID, packet)
+    finally:
+        sender.cancel()
+
+
+async def _send_stats(stream: Stream, members: list[_Member], packet: Any) -> None:
+    for member in members:
+        await stream.send_message(packet(type=STAT, stat=stat_message(member.file)))
+    await stream.send_message(packet(type=STAT))
+
+
+async def _send_file(
+    stream: Stream, spool: IO[bytes], members: list[_Member], number: int, packet: Any
+) -> None:
+    if number >= len(members):
+        raise InvalidParameter(f"the client asked for file {number} of {len(members)}")
+    member = members[number]
+    at, end = member.offset, member.offset + member.file.size
+    while at < end:
+        data = await asyncio.to_thread(_read_at, spool, at, min(CHUNK_BYTES, end - at))
+        if not data:
+            raise Unavailable("an output is shorter than its headers say")
+        at += len(data)
+        await stream.send_message(packet(type=DATA, ID=number, data=data))
+    await stream.send_message(packet(type=DATA, ID=number))
+
+
+def _read_at(spool: IO[bytes], offset: int, count: int) -> bytes:
+    spool.seek(offset)
+    return spool.read(count)

@@ -1,0 +1,252 @@
+"""gRPC on a transport that has left HTTP/1.1: as its server, and as its client.
+
+grpclib opens and owns its connections; here they were opened by somebody else, so its
+protocol object is put on the transport by hand. Import this module when a client comes:
+it brings in grpclib and h2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from grpclib import client, server
+from grpclib.config import Configuration
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.encoding.base import StatusDetailsCodecBase
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+from grpclib.protocol import H2Protocol
+from h2.config import H2Configuration
+from h2.exceptions import ProtocolError
+
+from pierhead.build.buildkit import messages
+from pierhead.build.buildkit.messages import Message
+from pierhead.errors import (
+    Forbidden,
+    InvalidParameter,
+    NotFound,
+    NotImplementedYet,
+    PierError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from pierhead.build.buildkit.door import Upgraded
+
+log = logging.getLogger(__name__)
+
+Stream = Any
+"""grpclib's ``server.Stream`` or ``client.Stream``: typed by messages that have no types."""
+Serve = Callable[[Stream], Awaitable[None]]
+
+WINDOW_BYTES: Final = 8 << 20
+
+UNARY: Final = Cardinality.UNARY_UNARY
+SERVER_STREAM: Final = Cardinality.UNARY_STREAM
+CLIENT_STREAM: Final = Cardinality.STREAM_UNARY
+BOTH_STREAM: Final = Cardinality.STREAM_STREAM
+
+# Go's clients print other codes than Unknown before the message, so a build's own errors are
+# Unknown, as BuildKit's are.
+_STATUS_OF: Final[Mapping[type[PierError], Status]] = {
+    NotImplementedYet: Status.UNIMPLEMENTED,
+    Unavailable: Status.UNAVAILABLE,
+}
+
+
+class StatusDetails(StatusDetailsCodecBase):
+    """``grpc-status-details-bin`` holds a ``google.rpc.Status``, kept as serialized bytes."""
+
+    def encode(self, status: Status, message: str | None, details: Any) -> bytes:
+        full = messages.get("google.rpc.Status")(code=status.value, message=message or "")
+        for type_url, value in details or ():
+            full.details.add(type_url=type_url, value=value)
+        encoded: bytes = full.SerializeToString()
+        return encoded
+
+    def decode(self, status: Status, message: str | None, data: bytes) -> Any:
+        full = messages.get("google.rpc.Status").FromString(data)
+        return [(detail.type_url, detail.value) for detail in full.details]
+
+
+def handler(serve: Serve, cardinality: Cardinality, request: str, reply: str) -> Handler:
+    """One method: what a ``mapping`` holds. Errors of ours become gRPC's at this edge."""
+
+    async def call(stream: Stream) -> None:
+        try:
+            await serve(stream)
+        except GRPCError:
+            raise
+        except PierError as error:
+            raise refusal(error) from error
+        except (ConnectionError, StreamTerminatedError):
+            log.debug("client gone", extra={"method": request})
+        except Exception as error:
+            log.exception("call failed", extra={"method": request})
+            raise GRPCError(Status.INTERNAL, f"{type(error).__name__}: {error}") from error
+
+    return Handler(call, cardinality, messages.get(request), messages.get(reply))
+
+
+def refusal(error: PierError, details: Sequence[tuple[str, bytes]] = ()) -> GRPCError:
+    """An error of ours as gRPC's."""
+    status = Status.UNKNOWN
+    for kind, code in _STATUS_OF.items():
+        if isinstance(error, kind):
+            status = code
+    return GRPCError(status, error.message, list(details))
+
+
+def translate(error: GRPCError | StreamTerminatedError) -> PierError:
+    """What a client's session answered, as an error of ours."""
+    if isinstance(error, StreamTerminatedError):
+        return Unavailable(f"the client's session ended: {error}")
+    message = error.message or error.status.name
+    kinds: dict[Status, type[PierError]] = {
+        Status.NOT_FOUND: NotFound,
+        Status.UNIMPLEMENTED: NotFound,
+        Status.PERMISSION_DENIED: Forbidden,
+        Status.UNAUTHENTICATED: Unauthorized,
+        Status.UNAVAILABLE: Unavailable,
+        Status.RESOURCE_EXHAUSTED: TooLarge,
+    }
+    return kinds.get(error.status, InvalidParameter)(message)
+
+
+class _ServerProtocol(H2Protocol):
+    def __init__(self, connection: Upgraded, mapping: Mapping[str, Handler]) -> None:
+        calls = server.Handler(
+            dict(mapping), ProtoCodec(), StatusDetails(), server._DispatchServerEvents()
+        )
+        super().__init__(calls, _configuration().__for_server__(), _h2(client_side=False))
+        self.gone = asyncio.Event()
+        self._connection = connection
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._connection.lost(exc if isinstance(exc, Exception) else None)
+        self.gone.set()
+
+
+async def serve(connection: Upgraded, mapping: Mapping[str, Handler]) -> None:
+    """Answer calls on a connection until its client goes. Cancelled: the connection ends."""
+    protocol = _ServerProtocol(connection, mapping)
+    start(protocol, connection)
+    try:
+        await protocol.gone.wait()
+    finally:
+        if not protocol.gone.is_set():
+            connection.transport.close()
+        protocol.processor.close("closed")
+
+
+def start(protocol: H2Protocol, connection: Upgraded) -> None:
+    """Put ``protocol`` on the transport, with what the client has sent already."""
+    transport = connection.transport
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    if connection.early:
+        protocol.data_received(connection.early)
+    transport.resume_reading()
+
+
+class _ClientProtocol(H2Protocol):
+    def __init__(self, connection: Upgraded) -> None:
+        super().__init__(client.Handler(), _configuration().__for_client__(), _h2(client_side=True))
+        self.gone = asyncio.Event()
+        self._connection = connection
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._connection.lost(exc if isinstance(exc, Exception) else None)
+        self.gone.set()
+
+
+class Channel(client.Channel):
+    """Calls to whoever has upgraded this connection: it is the server of it."""
+
+    def __init__(self, connection: Upgraded) -> None:
+        super().__init__(
+            codec=ProtoCodec(), status_details_codec=StatusDetails(), config=_configuration()
+        )
+        protocol = _ClientProtocol(connection)
+        self._protocol = protocol
+        self.gone = protocol.gone
+        self._authority = "localhost"
+        start(protocol, connection)
+
+    async def __connect__(self) -> H2Protocol:
+        if self._protocol is None or self.gone.is_set():
+            raise Unavailable("the client's session has ended")
+        return self._protocol
+
+    def close(self) -> None:
+        if self._protocol is not None:
+            self._protocol.processor.close()
+            self._protocol = None
+
+    @asynccontextmanager
+    async def open(
+        self,
+        path: str,
+        request: str,
+        reply: str,
+        *,
+        cardinality: Cardinality = BOTH_STREAM,
+        metadata: Sequence[tuple[str, str]] = (),
+        first: Message | None = None,
+    ) -> AsyncIterator[Stream]:
+        """One streaming call; gRPC's errors come out as ours. ``first``: the only request."""
+        try:
+            async with self.request(
+                path, cardinality, messages.get(request), messages.get(reply), metadata=metadata
+            ) as stream:
+                if first is None:
+                    await stream.send_request()
+                else:
+                    await stream.send_message(first, end=True)
+                yield stream
+                if not stream._end_done:
+                    await stream.cancel()  # leaving early is no fault of the client's
+        except (GRPCError, StreamTerminatedError) as error:
+            raise translate(error) from error
+        except ProtocolError as error:
+            raise Unavailable(f"the client's session: {error}") from error
+
+    async def call(
+        self, path: str, message: Message, reply: str, *, metadata: Sequence[tuple[str, str]] = ()
+    ) -> Message:
+        """One unary call."""
+        try:
+            async with self.request(
+                path, UNARY, type(message), messages.get(reply), metadata=metadata
+            ) as stream:
+                await stream.send_message(message, end=True)
+                return await stream.recv_message()
+        except (GRPCError, StreamTerminatedError) as error:
+            raise translate(error) from error
+        except ProtocolError as error:
+            raise Unavailable(f"the client's session: {error}") from error
+
+
+def _configuration() -> Configuration:
+    return Configuration(
+        http2_connection_window_size=WINDOW_BYTES, http2_stream_window_size=WINDOW_BYTES
+    )
+
+
+def _h2(*, client_side: bool) -> H2Configuration:
+    return H2Configuration(
+        client_side=client_side,
+        header_encoding="ascii",
+        validate_inbound_headers=False,
+        validate_outbound_headers=False,
+        normalize_inbound_headers=False,
+        normalize_outbound_headers=False,
+    )
