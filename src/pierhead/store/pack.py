@@ -20,12 +20,12 @@ _HIDDEN_XATTRS: Final = ("trusted.overlay.", "user.overlay.", "security.selinux"
 _COPY_STEP: Final = 4 << 20
 
 
-def pack_upper() -> dict[str, Any]:
+def pack_upper(epoch_s: int | None = None) -> dict[str, Any]:
     """Pack the overlay upper directory ``/`` as an OCI layer; whiteouts become ``.wh.`` files.
 
-    Returns ``tar_bytes``.
+    No time is later than ``epoch_s`` (seconds). Returns ``tar_bytes``.
     """
-    packer = Packer(1, whiteouts=True)
+    packer = Packer(1, whiteouts=True, epoch_s=epoch_s)
     packer.tree(b"/", b"")
     return {"tar_bytes": packer.close()}
 
@@ -40,7 +40,8 @@ def pack_tree() -> dict[str, Any]:
 class Packer:
     """Writes members to a descriptor; small ones are collected into larger writes."""
 
-    def __init__(self, fd: int, *, whiteouts: bool) -> None:
+    def __init__(self, fd: int, *, whiteouts: bool, epoch_s: int | None = None) -> None:
+        self._latest_ns = None if epoch_s is None else epoch_s * 1_000_000_000
         self._fd = fd
         self._whiteouts = whiteouts
         self._links: dict[tuple[int, int], bytes] = {}
@@ -81,7 +82,9 @@ class Packer:
             mode=stat.S_IMODE(mode),
             uid=info.st_uid,
             gid=info.st_gid,
-            mtime_ns=info.st_mtime_ns,
+            mtime_ns=info.st_mtime_ns
+            if self._latest_ns is None
+            else min(info.st_mtime_ns, self._latest_ns),
         )
         if info.st_nlink > 1 and not stat.S_ISDIR(mode) and not stat.S_ISSOCK(mode):
             first = self._links.setdefault((info.st_dev, info.st_ino), name)
