@@ -13,15 +13,26 @@ progress (``exporting to image``). What the types do:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pierhead.build.export.model import Solved
+from pierhead.build.cache.document import inline as inline_cache
+from pierhead.build.export import attributes
+from pierhead.build.export.archive import ArchiveOutput
+from pierhead.build.export.attest import Attester
+from pierhead.build.export.attributes import ArchiveTarget, ImageTarget, Target, TreeTarget
+from pierhead.build.export.images import ImageOutput
+from pierhead.build.export.layers import Layers
+from pierhead.build.export.model import Assembled, Solved
+from pierhead.build.export.packing import Packer, Prepared, prepare
+from pierhead.build.export.progress import Step, step
+from pierhead.build.export.tree import TreeOutput
 from pierhead.build.model import BuildResult, Client, Emit, Output
 from pierhead.build.registries import Registries
 from pierhead.engine.events import EventBus
+from pierhead.engine.images.content import Lease
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import NotImplementedYet
 from pierhead.store.blobs import BlobStore
 from pierhead.store.snapshots import Snapshotter
 
@@ -43,11 +54,14 @@ class Exporter:
         registries: Registries,
     ) -> None:
         self._images = images
-        self._blobs = blobs
         self._snapshots = snapshots
-        self._files = files
-        self._events = events
-        self._registries = registries
+        self._blobs = blobs
+        self.layers = Layers(blobs=blobs, snapshots=snapshots, content=images.index.content)
+        packer = Packer(layers=self.layers, blobs=blobs, index=images.index)
+        self._attester = Attester(files)
+        self._image = ImageOutput(images, events, registries, packer, self.layers)
+        self._archive = ArchiveOutput(packer, self.layers)
+        self._tree = TreeOutput(files)
 
     async def export(
         self, solved: Solved, outputs: Sequence[Output], client: Client, emit: Emit
@@ -57,4 +71,115 @@ class Exporter:
         Raises ``InvalidParameter`` for types and attributes that aren't known before anything
         is given away, else what the outputs raise: those done by then stay done.
         """
-        raise NotImplementedYet("outputs aren't there yet")
+        options = solved.options
+        wanted = list(outputs) or [Output(type="image")]
+        targets = [
+            attributes.target(
+                output.type,
+                output.attributes,
+                tags=tuple(options.tags),
+                annotations=options.annotations,
+            )
+            for output in wanted
+        ]
+        result = BuildResult(ref=solved.ref, warnings=solved.warnings)
+        with self._images.index.lease() as lease:
+            for image in solved.images:
+                lease.add_chains(image.chains)
+            if options.squash:
+                await self._squash(solved, lease, emit)
+            for output, target in zip(wanted, targets, strict=True):
+                if target is not None:
+                    await self._one(solved, output, target, client, lease, emit, result)
+        return result
+
+    async def _squash(self, solved: Solved, lease: Lease, emit: Emit) -> None:
+        from pierhead.build.export.squash import squash
+
+        with step(emit, f"{solved.ref} squash", "squashing layers"):
+            for image in solved.images:
+                await squash(image, self._images.index, self._snapshots, self._blobs, lease)
+
+    async def _one(
+        self,
+        solved: Solved,
+        output: Output,
+        target: Target,
+        client: Client,
+        lease: Lease,
+        emit: Emit,
+        result: BuildResult,
+    ) -> None:
+        seed = f"{solved.ref} output {output.number} {output.type}"
+        if isinstance(target, TreeTarget):
+            name = (
+                "exporting to client directory"
+                if output.type == "local"
+                else ("exporting to client tarball")
+            )
+            with step(emit, seed, name) as progress:
+                statements = await self._statements(solved, explicit=False)
+                await self._tree.run(
+                    solved.images,
+                    target,
+                    statements,
+                    client.receive(output),
+                    progress,
+                    provenance_name=(solved.options.provenance or {}).get("filename", ""),
+                )
+        elif isinstance(target, ArchiveTarget):
+            kind = "docker" if target.docker else "oci"
+            with step(emit, seed, f"exporting to {kind} image format") as progress:
+                prepared = await self._prepare(solved, target, progress)
+                await self._archive.run(
+                    prepared, target, client.receive(output), lease, progress, result
+                )
+        elif target is not None:
+            with step(emit, seed, "exporting to image") as progress:
+                prepared = await self._prepare(solved, target, progress)
+                await self._image.run(prepared, target, client, lease, progress, result)
+
+    async def _prepare(
+        self, solved: Solved, target: ImageTarget | ArchiveTarget, progress: Step
+    ) -> list[Prepared]:
+        """The final configs, and what is attested of them."""
+        options = solved.options
+        epoch = target.packing.epoch_s
+        if epoch is None:
+            epoch = options.source_date_epoch
+        inline = any(cache.type == "inline" for cache in options.cache_to)
+        if isinstance(target, ImageTarget):
+            explicit = target.inline_attestations or target.push or len(solved.images) > 1
+        else:
+            explicit = not target.docker
+        statements = await self._statements(
+            solved,
+            explicit=explicit or target.packing.asked,
+            allowed=target.packing.oci is not False
+            and not (isinstance(target, ArchiveTarget) and target.docker),
+        )
+        return [
+            prepare(
+                image,
+                base=self._base(image),
+                epoch_s=epoch,
+                inline_cache=(inline_cache(image.chains, image.cache_keys) if inline else None),
+                statements=attested,
+            )
+            for image, attested in zip(solved.images, statements, strict=True)
+        ]
+
+    def _base(self, image: Assembled) -> Any:
+        base = self._images.index.images.get(image.base) if image.base is not None else None
+        return base.config if base is not None else None
+
+    async def _statements(
+        self, solved: Solved, *, explicit: bool, allowed: bool = True
+    ) -> list[list[dict[str, Any]]]:
+        """in-toto statements of each image; ``inline-only`` ones only where a manifest is made."""
+        if not allowed:
+            return [[] for _ in solved.images]
+        return [
+            await self._attester.statements(solved, image, explicit=explicit, now_ns=time.time_ns())
+            for image in solved.images
+        ]

@@ -63,7 +63,9 @@ class Step:
 
 
 @contextmanager
-def step(emit: Emit, seed: str, name: str, clock: Callable[[], int] = time.time_ns) -> Iterator[Step]:
+def step(
+    emit: Emit, seed: str, name: str, clock: Callable[[], int] = time.time_ns
+) -> Iterator[Step]:
     """One step from its start to its end, whichever that is; ``seed`` makes its digest."""
     digest = sha256(seed.encode())
     emit(StepStarted(time_ns=clock(), step=digest, name=name))
