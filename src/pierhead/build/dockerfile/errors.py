@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pierhead.build.dockerfile.model import Range, SourceText
 from pierhead.errors import InvalidParameter
 
-CONTEXT_LINES = 3
+MAX_SUGGEST_CHARS = 200
 
 
 class BuildError(InvalidParameter):
@@ -39,17 +39,21 @@ class BuildError(InvalidParameter):
 def excerpt(source: SourceText, location: Range) -> str:
     """Lines of ``location`` and some around, numbered, between two rules; ends in a newline."""
     lines = source.lines(location.file)
-    if lines and not lines[-1]:
-        lines.pop()
     if not 1 <= location.first <= len(lines):
         return ""
-    last = min(location.last, len(lines))
-    # As BuildKit: some lines above and below, as many on each side as there is room for.
-    padding = 2 if last == location.first else 1
-    start = max(1, location.first - padding)
-    end = min(len(lines), last + padding)
+    start, end = location.first, min(max(location.first, location.last), len(lines))
+    last = end
+    wanted, padding = (4 if end == start else 2), 0
+    while padding < wanted:  # one line above and one below count two; a third for the round
+        if start > 1:
+            start -= 1
+            padding += 1
+        if end != len(lines):
+            end += 1
+            padding += 1
+        padding += 1
     drawn = [
-        f"{number:4} | {'>>>' if location.first <= number <= last else '   '} {lines[number - 1]}"
+        f" {number:3} | {'>>>' if location.first <= number <= last else '   '} {lines[number - 1]}"
         for number in range(start, end + 1)
     ]
     rule = "-" * 20
@@ -58,7 +62,34 @@ def excerpt(source: SourceText, location: Range) -> str:
 
 def suggest(value: str, options: Iterable[str], *, case_sensitive: bool = True) -> str:
     """The option nearest to ``value``, less than 3 edits away; "" if none is, or one is equal."""
-    raise NotImplementedError
+    wanted = value if case_sensitive else value.lower()
+    if len(wanted) > MAX_SUGGEST_CHARS:
+        return ""
+    best, nearest = "", 3
+    for option in sorted(options):
+        candidate = option if case_sensitive else option.lower()
+        if candidate == wanted:
+            return ""
+        if abs(len(candidate) - len(wanted)) >= nearest:
+            continue
+        distance = _distance(wanted, candidate)
+        if distance < nearest:
+            best, nearest = candidate, distance
+    if best and not case_sensitive:
+        if value == value.upper() and value != value.lower():
+            return best.upper()
+        return best.lower()
+    return best
+
+
+def _distance(one: str, other: str) -> int:
+    """Levenshtein's."""
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        previous, row[0] = row[0], i
+        for j, right in enumerate(other, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (left != right))
+    return row[-1]
 
 
 def with_suggestion(

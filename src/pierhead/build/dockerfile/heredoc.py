@@ -1,0 +1,80 @@
+"""``<<NAME``: which words of a line open a heredoc. No IO."""
+
+from __future__ import annotations
+
+import re
+
+from pierhead.build.dockerfile import words
+from pierhead.build.dockerfile.gotext import trim
+from pierhead.build.dockerfile.model import Heredoc, Run
+
+_HEREDOC = re.compile(r"(\d*)<<(-?)\s*([^<]*)\Z", re.ASCII)
+
+
+def parse_word(word: str) -> Heredoc | None:
+    """The heredoc (without content) that a word opens, or ``None``. ``WordError``."""
+    match = _HEREDOC.match(word)
+    if match is None or not match[3]:
+        return None
+    # With and without quotes: if they differ in quotes, the name is quoted, and its text raw.
+    plain = words.lex(match[3], {}, keep_unset=True)
+    if len(plain.words) != 1:
+        return None
+    raw = words.lex(match[3], {}, raw_quotes=True, keep_unset=True)
+    if len(raw.words) != 1:
+        raise words.WordError(
+            f"internal lexing of heredoc produced inconsistent results: {match[3]}"
+        )
+    digits = match[1][:10]
+    return Heredoc(
+        name=plain.words[0],
+        content="",
+        expand=_quotes(plain.words[0]) == _quotes(raw.words[0]),
+        chomp=match[2] == "-",
+        descriptor=int(digits) if digits else 0,
+    )
+
+
+def opens(word: str) -> Heredoc | None:
+    """As ``parse_word``; what can't be read opens nothing."""
+    try:
+        return parse_word(word)
+    except words.WordError:
+        return None
+
+
+def of_line(line: str) -> list[Heredoc]:
+    """Those that a logical line opens, in order. ``WordError``."""
+    try:
+        found = words.lex(line, {}, raw_quotes=True, raw_escapes=True, keep_unset=True).words
+    except words.WordError:
+        return []
+    return [heredoc for word in found if (heredoc := parse_word(word)) is not None]
+
+
+def command_of(run: Run) -> tuple[str, Heredoc | None]:
+    """What the shell of a RUN in shell form gets, and the script it is instead, if it is one.
+
+    ``RUN <<EOF`` alone: its text is the command; if that starts with ``#!`` it is a file to be
+    run (the heredoc comes back, and the text is ""). Other heredocs are left to the shell, put
+    together again.
+    """
+    assert isinstance(run.cmd, str)
+    if not run.heredocs:
+        return run.cmd, None
+    if opens(run.cmd) is not None:
+        first = run.heredocs[0]
+        return ("", first) if first.text.startswith("#!") else (first.text, None)
+    parts = [run.cmd]
+    parts += [f"\n{heredoc.content}{heredoc.name}" for heredoc in run.heredocs]
+    return "".join(parts), None
+
+
+def summary(text: str) -> str:
+    """The first line of a heredoc, cut, for a step's name."""
+    first, newline, _ = trim(text).replace("\r\n", "\n").partition("\n")
+    return f"{first}..." if newline else first
+
+
+def _quotes(text: str) -> int:
+    return text.count("'") + text.count('"')
