@@ -319,6 +319,7 @@ class _Run:
             shm_size=self._settings.default_shm_size,
             rlimits=self._rlimits(),
             swap_accounting=self._executor._swap_accounting,
+            own_cgroups=self._executor._layout.version == "v2",
         )
         made = build_spec(spec.inputs(step, user, self._rights(), place))
         made["root"]["path"] = os.fspath(self._rootfs)

@@ -57,14 +57,16 @@ async def start(
     to see to what may have been made (``end``).
     """
     pid_file, log_file = state / "pid", state / "log"
-    state.mkdir(mode=0o700, exist_ok=True)
+    os.makedirs(state, mode=0o700, exist_ok=True)
     argv = [
         runtime.path, f"--root={state}", f"--log={log_file}",
         "run", "--detach", f"--bundle={bundle}", f"--pid-file={pid_file}",
     ]  # fmt: skip
     if console is not None:
         argv.append(f"--console-socket={console}")
-    child = process.spawn([*argv, step_id], stdin=stdin, stdout=stdout, stderr=stderr, cwd=bundle)
+    child = process.spawn(
+        [*argv, step_id], stdin=stdin, stdout=stdout, stderr=stderr, cwd=bundle, new_session=True
+    )
     try:
         async with asyncio.timeout(_START_S):
             code = await child.wait()
@@ -74,9 +76,49 @@ async def start(
     if code:
         raise RuntimeFailed(_message(log_file))
     try:
-        return Running(int(pid_file.read_text()))
+        started = Running(int(_read(pid_file)))
     except (OSError, ValueError) as error:
         raise Internal(f"the OCI runtime did not tell the step's process: {error}") from error
+    try:
+        await _inherit(started.pid, child.pid)
+    except BaseException:
+        started.kill()
+        started.close()
+        raise
+    return started
+
+
+async def _inherit(pid: int, group: int) -> None:
+    """Wait until ``pid`` is our child, and reap the helper that was its parent.
+
+    crun forks before it does anything and returns when that child says so, which may still
+    be about to exit. ``group`` is the process group of both.
+    """
+    parent = _parent(pid)
+    if parent not in (os.getpid(), 0):
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(parent)
+            try:
+                await process.wait_pidfd(pidfd)
+            finally:
+                os.close(pidfd)
+    with contextlib.suppress(ChildProcessError):
+        found = os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is not None and found.si_pid != pid:
+            os.waitid(os.P_PID, found.si_pid, os.WEXITED | os.WNOHANG)
+
+
+def _parent(pid: int) -> int:
+    """Whose child it is; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _read(path: Path) -> str:
+    return path.read_text()
 
 
 def _message(log_file: Path) -> str:

@@ -52,7 +52,8 @@ class Place:
     shm_size: int = 0
     rlimits: Sequence[tuple[str, int, int]] = ()
     swap_accounting: bool = True
-    resource_defaults: Mapping[str, int] = field(default_factory=dict)
+    own_cgroups: bool = False
+    """A cgroup namespace: cheap with cgroup v2, 150 ms for all the mounts of v1."""
 
 
 def inputs(
@@ -81,7 +82,7 @@ def inputs(
         pid=NEW,
         ipc=NEW,
         uts=NEW,
-        cgroup=NEW,
+        cgroup=NEW if place.own_cgroups else None,
         privileged=step.insecure,
         seccomp=rights.seccomp,
         seccomp_bpf=rights.seccomp_bpf,
