@@ -11,6 +11,8 @@
       containers/<id>/              log files, hosts, hostname, resolv.conf
       volumes/<name>/_data          the local volume driver
       tmp/                          scratch of workers; emptied at start
+      builds/                       kept contexts, downloads, cache mounts, logs: see
+                                    build/files/service.py and build/execute/mounts.py
 
     <exec-root>/                    /run/pierhead, gone after a reboot
       pierd.pid
@@ -20,6 +22,7 @@
         attach ctl winsz pidfile    conmon's sockets and files
         execs/<exec id>/            process.json, conmon's files of one exec
       views/<id>                    a stopped container's snapshot while files are copied
+      builds/                       trees that builds read, mounted read-only
       layers/<n>                  mounted layers, where the kernel wants them mounted somewhere
       exits/<id or exec id>         exit code written by conmon, decimal
       crun/                         the runtime's own state (--root)
@@ -72,6 +75,15 @@ class Paths:
     @property
     def tmp(self) -> Path:
         return self.data_root / "tmp"
+
+    @property
+    def builds(self) -> Path:
+        return self.data_root / "builds"
+
+    @property
+    def build_views(self) -> Path:
+        """Where builds mount layers to read them."""
+        return self.exec_root / "builds"
 
     @property
     def pidfile(self) -> Path:

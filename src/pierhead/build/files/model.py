@@ -79,7 +79,8 @@ class Selection:
     what the layer depends on, but no times."""
     files: int
     size_bytes: int
-    handle: int = 0
+    sources: Sequence[str] = ()
+    """Of the request."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,22 +10,33 @@
       tmp/                   sources of builds that run; emptied at start
 
 A ``Source`` is handed out by ``context``, ``http``, ``git``, ``inline`` or ``chain`` and given
-back with ``release``. Selections belong to their source and end with it.
+back with ``release``.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pierhead.build.files import collect, inline, tardoor
+from pierhead.build.files.entries import Entry, decode
+from pierhead.build.files.held import Held
+from pierhead.build.files.layers import Layers
 from pierhead.build.files.model import CopyRequest, Inline, Selection, Source, SourceKind, Transfer
+from pierhead.build.files.tree import find, join
+from pierhead.build.files.view import wanted_tree
 from pierhead.build.model import Client, FileStat, Wanted
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import NotImplementedYet
-from pierhead.oci.digest import ChainId
+from pierhead.errors import Internal, InvalidParameter, NotImplementedYet
+from pierhead.linux import process, worker
+from pierhead.oci.digest import PREFIX, ChainId, Digest
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
 from pierhead.store.snapshots import Layer, Snapshotter
@@ -43,6 +54,17 @@ class Mounted(Protocol):
     async def release(self) -> None: ...
 
 
+class _ClientTar:
+    """The tar that one client brought."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.lock = asyncio.Lock()
+        self.held: Held | None = None
+        self.asked = False
+        self.bytes = 0
+
+
 class FileService:
     """See the module's docstring. State: the sources that are handed out."""
 
@@ -53,6 +75,14 @@ class FileService:
         self._db = db
         self._snapshots = snapshots
         self._images = images
+        self._layers = Layers(paths, snapshots)
+        self._handles = itertools.count(1)
+        self._held: dict[int, Held] = {}
+        self._tars: dict[int, _ClientTar] = {}
+        self._root = paths.builds
+        self._jail = self._root / "jail"
+        for directory in ("tmp", "jail"):
+            (self._root / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     # Sources
 
@@ -69,11 +99,39 @@ class FileService:
         Raises ``NotFound`` if the client has no such source, ``InvalidParameter`` for a
         hostile or broken one.
         """
-        raise NotImplementedYet("contexts")
+        brought = await self._tar_of(client, progress)
+        if brought.held is None:
+            raise NotImplementedYet("listings")
+        whole = brought.held
+        tree, ignored = await asyncio.to_thread(
+            wanted_tree, whole.tree, wanted.include, wanted.exclude, wanted.follow
+        )
+        held = Held(tree, whole.packs.share())
+        transfer = Transfer(
+            bytes_received=brought.bytes,
+            files_listed=len(whole.tree),
+            files_received=len(whole.tree),
+            ignored=ignored,
+        )
+        return self._hand_out(SourceKind.CONTEXT, name, held), transfer
+
+    async def _tar_of(self, client: Client, progress: Progress) -> _ClientTar:
+        brought = self._tars.setdefault(id(client), _ClientTar(client))
+        async with brought.lock:
+            if not brought.asked:
+                chunks = await client.context_tar()
+                brought.asked = True
+                if chunks is not None:
+                    brought.held, brought.bytes = await tardoor.take_tar(
+                        chunks, self._layers, self._jail, progress=progress
+                    )
+        return brought
 
     async def forget(self, client: Client) -> None:
         """The build is over: drop the tar that this client brought. No error if none."""
-        raise NotImplementedYet("contexts")
+        brought = self._tars.pop(id(client), None)
+        if brought is not None and brought.held is not None:
+            brought.held.close()
 
     async def http(self, url: str, *, checksum: str = "", progress: Progress) -> Source:
         """Download ``url``: a source with one file, named by the URL or Content-Disposition.
@@ -111,24 +169,60 @@ class FileService:
 
     def inline(self, files: Sequence[Inline], name: str = "inline") -> Source:
         """Heredocs of one COPY or ADD as a source; ``sources`` of the request are their names."""
-        raise NotImplementedYet("heredocs")
+        return self._hand_out(SourceKind.INLINE, name, inline.held(files))
+
+    def _hand_out(
+        self, kind: SourceKind, name: str, held: Held, identity: Digest | None = None
+    ) -> Source:
+        handle = next(self._handles)
+        self._held[handle] = held
+        return Source(kind=kind, name=name, handle=handle, identity=identity)
+
+    def _of(self, source: Source) -> Held:
+        held = self._held.get(source.handle)
+        if held is None:
+            raise Internal(f"the source {source.name} was released")
+        return held
 
     async def release(self, source: Source) -> None:
         """Give a source back. No error the second time."""
+        held = self._held.pop(source.handle, None)
+        if held is not None:
+            held.close()
 
     # Looking
 
     async def read(self, source: Source, path: str, limit_bytes: int) -> bytes:
         """A file's bytes; symlinks are followed inside. ``NotFound``, ``TooLarge``."""
-        raise NotImplementedYet("contexts")
+        if source.kind is SourceKind.CHAIN:
+            return await self._layers.look_bytes(
+                source.chain_id, "read", {"path": path, "limit_bytes": limit_bytes}
+            )
+        return self._of(source).read(path, limit_bytes)
 
     async def stat(self, source: Source, path: str) -> FileStat:
         """What ``path`` is, a final symlink not followed. ``NotFound``."""
-        raise NotImplementedYet("contexts")
+        if source.kind is SourceKind.CHAIN:
+            data = await self._layers.look_bytes(source.chain_id, "stat", {"path": path})
+            entry = decode(data)[0]
+        else:
+            entry = find(self._of(source).tree, _raw(path), follow=False)
+        return entry.stat(entry.path.rpartition(b"/")[2])
 
     async def listdir(self, source: Source, path: str) -> list[FileStat]:
         """A directory's children, sorted by name; their ``path`` is the name. ``NotFound``."""
-        raise NotImplementedYet("contexts")
+        entries: list[Entry]
+        if source.kind is SourceKind.CHAIN:
+            data = await self._layers.look_bytes(source.chain_id, "listdir", {"path": path})
+            entries = decode(data)
+        else:
+            tree = self._of(source).tree
+            top = find(tree, _raw(path))
+            if not top.is_dir:
+                raise InvalidParameter(f"{path}: not a directory")
+            found = (tree.lstat(join(top.path, name)) for name in tree.names(top.path))
+            entries = [entry for entry in found if entry is not None]
+        return [entry.stat(entry.path.rpartition(b"/")[2]) for entry in entries]
 
     # Copying
 
@@ -138,7 +232,32 @@ class FileService:
         ``NotFound`` with BuildKit's words: ``"/x": not found``. For an ``http`` source
         ``request.sources`` don't matter: it is its one file.
         """
-        raise NotImplementedYet("contexts")
+        sources = list(request.sources)
+        if source.kind is SourceKind.CHAIN:
+            found = await self._layers.look(
+                source.chain_id,
+                "select",
+                {
+                    "sources": sources,
+                    "parents": request.parents,
+                    "exclude": list(request.exclude),
+                    "keep_owner": request.keep_owner,
+                },
+            )
+            digest, files, size = found["digest"], found["files"], found["bytes"]
+        else:
+            held = self._of(source)
+            if source.kind is SourceKind.HTTP:
+                sources = [name.decode() for name in held.tree.names(b"")]
+            parts = await held.collect(sources, request.parents, request.exclude)
+            digest, files, size = collect.digest(parts, keep_owner=request.keep_owner)
+        return Selection(
+            source=source,
+            digest=Digest(PREFIX + digest),
+            files=files,
+            size_bytes=size,
+            sources=sources,
+        )
 
     async def copy(
         self, base: ChainId | None, parts: Sequence[Selection], request: CopyRequest
@@ -146,14 +265,21 @@ class FileService:
         """Make the layer that ``request`` adds to ``base``.
 
         With ``request.link`` give ``None`` for ``base`` and put the layer on its base with
-        ``snapshots.adopt`` (or call ``link_onto``). Raises ``InvalidParameter``: a
-        destination that can't be, an unknown user.
+        ``link_onto``. Raises ``InvalidParameter``: a destination that can't be, an unknown
+        user.
         """
-        raise NotImplementedYet("contexts")
+        from pierhead.build.files import copying  # needs what a daemon that builds nothing doesn't
+
+        return await copying.copy(self._layers, self._of, base, parts, request)
 
     async def link_onto(self, layer: Layer, base: ChainId | None) -> Layer:
         """A layer of ``COPY --link`` put on ``base``, without any bytes being copied."""
-        raise NotImplementedYet("contexts")
+        if base is None:
+            return layer
+        linked = await self._snapshots.adopt(layer.diff_id, base)
+        if linked is None:
+            raise Internal(f"the layer {layer.diff_id} is gone")
+        return linked
 
     async def mkdir(
         self,
@@ -163,28 +289,58 @@ class FileService:
         epoch_s: int | None = None,
         uid: int = 0,
         gid: int = 0,
+        owner: str = "",
     ) -> Layer | None:
-        """WORKDIR's directory and those above it (mode 755); ``None`` if it is there."""
-        raise NotImplementedYet("contexts")
+        """WORKDIR's directory and those above it (mode 755); ``None`` if it is there.
+
+        ``owner``: ``user[:group]`` as ``--chown`` has it, instead of ``uid`` and ``gid``.
+        """
+        tar_fd = process.memory_file("workdir", b"")
+        try:
+            async with self._layers.view(base) as root:
+                made = await worker.call(
+                    "build.files.write:directory",
+                    {"path": path, "epoch_s": epoch_s, "uid": uid, "gid": gid, "owner": owner},
+                    stdout=tar_fd,
+                    jail=root,
+                    site_packages=True,
+                )
+            if not made["members"]:
+                return None
+            os.lseek(tar_fd, 0, os.SEEK_SET)
+            return await self._layers.take(tar_fd, base)
+        finally:
+            os.close(tar_fd)
 
     async def mountable(self, source: Source, path: str = "/") -> Mounted:
         """A source's file or directory to mount into a step. ``NotFound``."""
         raise NotImplementedYet("contexts")
 
     def tar(
-        self, chain_id: ChainId | None, *, root: str = "/", epoch_s: int | None = None
+        self,
+        chain_id: ChainId | None,
+        *,
+        root: str = "/",
+        epoch_s: int | None = None,
+        prefix: str = "",
+        end: bool = True,
     ) -> AsyncIterator[bytes]:
-        """The merged tree of a chain below ``root`` as a plain tar, sorted, for exports."""
+        """The merged tree of a chain below ``root`` as a plain tar, sorted, for exports.
+
+        Names stand below ``prefix``; without ``end`` the two blocks of zeros are left out.
+        """
         raise NotImplementedYet("exports")
 
     def view(self, chain_id: ChainId | None) -> AbstractAsyncContextManager[Path]:
         """The merged tree, mounted read-only while it lasts: for workers that look around."""
-        raise NotImplementedYet("exports")
+        return self._layers.view(chain_id)
 
     # Life
 
     async def recover(self) -> None:
         """At start: drop what a kill left."""
+        self._layers.recover()
+        await asyncio.to_thread(_empty, self._root / "tmp")
 
     async def prune(self, *, keep_bytes: int = 0, older_than_ns: int | None = None) -> int:
         """Drop kept packs, downloads and repositories not in use; bytes set free."""
@@ -196,6 +352,23 @@ class FileService:
 
     async def close(self) -> None:
         """Drop what is handed out still."""
+        for brought in list(self._tars.values()):
+            await self.forget(brought.client)
+        for held in self._held.values():
+            held.close()
+        self._held.clear()
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _raw(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,70 @@
+"""Workers that look into a mounted tree, which is their "/"."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pierhead.build.files import collect
+from pierhead.build.files.disktree import DiskTree
+from pierhead.build.files.entries import encode
+from pierhead.build.files.tree import find, join
+from pierhead.errors import InvalidParameter, TooLarge
+from pierhead.store.tarsource import write_all
+
+_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def _tree() -> DiskTree:
+    return DiskTree(os.open("/", _ROOT))
+
+
+def select(
+    *, sources: list[str], parents: bool, exclude: list[str], keep_owner: bool
+) -> dict[str, Any]:
+    """Digest what ``sources`` mean. Returns ``digest`` (hex), ``files``, ``bytes``."""
+    tree = _tree()
+    parts = collect.collect(tree, sources, parents=parents, exclude=exclude)
+    hexes, files, size = collect.digest(parts, keep_owner=keep_owner, content=tree.content)
+    return {"digest": hexes, "files": files, "bytes": size}
+
+
+def stat(*, path: str) -> dict[str, Any]:
+    """Write the encoded entry of ``path`` to fd 1, a final symlink not followed."""
+    entry = find(_tree(), path.encode("utf-8", "surrogateescape"), follow=False)
+    write_all(1, encode([entry]))
+    return {}
+
+
+def listdir(*, path: str) -> dict[str, Any]:
+    """Write the encoded children of ``path`` to fd 1."""
+    tree = _tree()
+    top = find(tree, path.encode("utf-8", "surrogateescape"))
+    if not top.is_dir:
+        raise InvalidParameter(f"{path}: not a directory")
+    found = [tree.lstat(join(top.path, name)) for name in tree.names(top.path)]
+    write_all(1, encode([entry for entry in found if entry is not None]))
+    return {}
+
+
+def read(*, path: str, limit_bytes: int) -> dict[str, Any]:
+    """Write the bytes of the file ``path`` to fd 1, symlinks followed inside."""
+    tree = _tree()
+    entry = find(tree, path.encode("utf-8", "surrogateescape"))
+    if not entry.is_file:
+        raise InvalidParameter(f"{path}: not a regular file")
+    if entry.size > limit_bytes:
+        raise TooLarge(f"{path}: {entry.size} bytes are more than {limit_bytes}")
+    fd = tree.open(entry.path)
+    try:
+        while chunk := os.read(fd, 1 << 20):
+            write_all(1, chunk)
+    finally:
+        os.close(fd)
+    return {}
+
+
+def place(*, path: str) -> dict[str, Any]:
+    """Where ``path`` leads, all symlinks followed. Returns ``path`` and ``is_dir``."""
+    entry = find(_tree(), path.encode("utf-8", "surrogateescape"))
+    return {"path": entry.path.decode("utf-8", "surrogateescape"), "is_dir": entry.is_dir}
