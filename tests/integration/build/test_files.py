@@ -1,0 +1,164 @@
+"""COPY and ADD: from contexts, stages and heredocs into layers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pierhead.build.files.model import CopyRequest, Inline, Source
+from pierhead.build.files.service import FileService
+from pierhead.build.model import Client, Wanted
+from pierhead.engine.events import EventBus
+from pierhead.engine.images.service import ImageService
+from pierhead.errors import InvalidParameter, NotFound
+from pierhead.oci.digest import ChainId
+from pierhead.store.blobs import BlobStore
+from pierhead.store.database import Database
+from pierhead.store.paths import Paths
+from pierhead.store.snapshots import Layer, LayerSource, Snapshotter
+from pierhead.store.snapshots.choose import choose, open_snapshotter
+from support.layers import MTIME, directory, item, layer_tar, memory_file
+from support.trees import describe
+
+pytestmark = pytest.mark.root
+
+
+class TarClient:
+    """A client that brings its context as a tar."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.asked = 0
+
+    async def context_tar(self) -> AsyncIterator[bytes] | None:
+        self.asked += 1
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.data), 10_000):
+            yield self.data[start : start + 10_000]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} isn't for a client with a tar")
+
+
+class Bench:
+    """A file service with a base image, and what is needed to look at layers."""
+
+    def __init__(self, files: FileService, snapshots: Snapshotter, tmp: Path) -> None:
+        self.files = files
+        self.snapshots = snapshots
+        self.view = tmp / "view"
+        self.view.mkdir()
+        self.base: ChainId | None = None
+
+    async def context(self, data: bytes, **wanted: Any) -> Source:
+        source, _ = await self.files.context(
+            tar_client(data), "context", Wanted(**wanted), progress=lambda *_: None
+        )
+        return source
+
+    async def copy(self, source: Source, *sources: str, to: str, **fields: Any) -> Layer:
+        request = CopyRequest(sources=sources, destination=to, **fields)
+        selection = await self.files.select(source, request)
+        return await self.files.copy(
+            None if request.link else self.base, [selection], request
+        )
+
+    def tree(self, layer: Layer) -> dict[str, Any]:
+        """Paths of the merged file system to (type and mode, owner, content)."""
+        self.snapshots.mount_readonly(layer.chain_id, self.view)
+        try:
+            return {os.fsdecode(k): v for k, v in describe(self.view).items()}
+        finally:
+            self.snapshots.unmount(self.view)
+
+    def read(self, layer: Layer, path: str) -> bytes:
+        self.snapshots.mount_readonly(layer.chain_id, self.view)
+        try:
+            return (self.view / path).read_bytes()
+        finally:
+            self.snapshots.unmount(self.view)
+
+
+def tar_client(data: bytes) -> Client:
+    client: Any = TarClient(data)
+    return client
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    paths = Paths(tmp_path / "data", tmp_path / "run")
+    paths.create()
+    db = Database.open(paths.database)
+    snapshots = open_snapshotter(choose("", paths, db), paths, db)
+    blobs = BlobStore(paths)
+    images = ImageService(
+        paths=paths, db=db, blobs=blobs, snapshots=snapshots, events=EventBus(db)
+    )
+    files = FileService(paths=paths, db=db, snapshots=snapshots, images=images)
+    bench = Bench(files, snapshots, tmp_path)
+    fd = memory_file(
+        layer_tar(
+            directory("etc"),
+            item("etc/passwd", data="root:x:0:0::/:/bin/sh\napp:x:7:8::/:/bin/sh\n"),
+            item("etc/group", data="root:x:0:\nstaff:x:50:\n"),
+            directory("tmp", mode=0o1777),
+            directory("srv", mode=0o750, owner=(7, 8)),
+            item("srv/old", data="old"),
+            item("www", "symlink", link="/srv"),
+        )
+    )
+    os.lseek(fd, 0, os.SEEK_SET)
+    layer = await snapshots.apply(LayerSource(fd), None, None)
+    os.close(fd)
+    bench.base = layer.chain_id
+    yield bench
+    await files.close()
+    await snapshots.close()
+    db.close()
+
+
+CONTEXT = layer_tar(
+    item("Dockerfile", data="FROM scratch"),
+    directory("app", mode=0o700, owner=(1000, 1000)),
+    item("app/main.py", data="print(1)", owner=(1000, 1000), mode=0o640),
+    directory("app/lib"),
+    item("app/lib/big", data=b"b" * 300_000),
+    item("app/link", "symlink", link="lib/big"),
+    item("notes.txt", data="notes"),
+)
+
+
+async def test_a_directory_stands_for_what_is_in_it(bench: Bench) -> None:
+    layer = await bench.copy(await bench.context(CONTEXT), "app", to="/opt/app/")
+    tree = bench.tree(layer)
+    assert tree["opt/app"]["mode"] == oct(0o40755)
+    assert tree["opt/app/main.py"]["mode"] == oct(0o100640)
+    assert tree["opt/app/main.py"]["owner"] == (0, 0)
+    assert tree["opt/app/link"]["target"] == b"lib/big"
+    assert bench.read(layer, "opt/app/lib/big") == b"b" * 300_000
+    assert tree["srv/old"]["owner"] == (0, 0)
+    assert tree["srv"]["owner"] == (7, 8)
+
+
+async def test_links_in_the_destination_are_followed_inside_the_image(bench: Bench) -> None:
+    layer = await bench.copy(
+        await bench.context(CONTEXT), "notes.txt", to="/www/", chown="app:staff", chmod="0600"
+    )
+    tree = bench.tree(layer)
+    assert tree["srv/notes.txt"]["owner"] == (7, 50)
+    assert tree["srv/notes.txt"]["mode"] == oct(0o100600)
+    assert tree["www"]["target"] == b"/srv"
+    assert tree["srv"]["mode"] == oct(0o40750)
+
+
+async def test_the_same_input_gives_the_same_layer(bench: Bench) -> None:
+    one = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
+    two = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
+    assert one == two
