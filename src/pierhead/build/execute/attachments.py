@@ -7,8 +7,10 @@ secret, so then that lies there, too (``private``).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import shutil
 import stat
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -132,11 +134,7 @@ class Attachments:
         scratch.mkdir(mode=0o700, parents=True)
         info = os.stat(source)
         if not stat.S_ISDIR(info.st_mode):
-            copy = scratch / "file"
-            copy.write_bytes(source.read_bytes())
-            os.chown(copy, info.st_uid, info.st_gid)
-            os.chmod(copy, stat.S_IMODE(info.st_mode))
-            return copy
+            return await asyncio.to_thread(_copy_file, source, scratch / "file")
         upper, work, view = scratch / "upper", scratch / "work", self._directory / f"view-{number}"
         for directory in (upper, work, view):
             directory.mkdir(mode=0o755)
@@ -211,11 +209,7 @@ class Attachments:
         if mount.target:
             mode = SECRET_MODE if mount.mode is None else mount.mode
             path = private / f"secret-{number}"
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
-                file.write(data)
-                os.fchown(fd, mount.uid, mount.gid)
-                os.fchmod(fd, mode)
+            _write_secret(path, data, mode=mode, uid=mount.uid, gid=mount.gid)
             hidden = [name for name in _HIDDEN if name != "noexec" or not mode & 0o111]
             self._mount(path, mount.target, ["ro", *hidden], points, targets)
 
@@ -253,3 +247,20 @@ class Attachments:
             await self._undo.aclose()
         except Exception:
             log.exception("a step's mounts were not taken away whole")
+
+
+def _copy_file(source: Path, target: Path) -> Path:
+    shutil.copyfile(source, target)
+    info = os.stat(source)
+    os.chown(target, info.st_uid, info.st_gid)
+    os.chmod(target, stat.S_IMODE(info.st_mode))
+    return target
+
+
+def _write_secret(path: Path, data: bytes, *, mode: int, uid: int, gid: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)

@@ -275,7 +275,7 @@ class _Run:
         clean = False
         self._rootfs.mkdir(mode=0o755)
         try:
-            lent = await self._executor._pool.take(self._step.network)
+            lent = await self._executor._pool.take(self._step.network, self._step.network_name)
             self._snapshots.mount(self._id, self._rootfs)
             await self._attachments.attach(
                 self._step.mounts, self._step.files, client, self._points
@@ -307,7 +307,7 @@ class _Run:
         found = lookup_user(step.user, passwd, group)
         user = User(uid=found.uid, gid=found.gid, additional_gids=found.supplementary)
         self._working_directory(found.uid, found.gid)
-        mounted = [*self._managed_files(), *self._attachments.oci_mounts]
+        mounted = [*self._managed_files(lent), *self._attachments.oci_mounts]
         if (interpreter := emulation.interpreter(step.platform)) is not None:
             target = self._points.make(interpreter, directory=False)
             mounted.append(spec.bind(interpreter, target, "ro"))
@@ -346,7 +346,7 @@ class _Run:
                 os.mkdir(here, 0o755)
                 os.chown(here, uid, gid)
 
-    def _managed_files(self) -> list[dict[str, Any]]:
+    def _managed_files(self, lent: Lent) -> list[dict[str, Any]]:
         step = self._step
         gateways = self._settings.host_gateway_ips
         gateway = (
@@ -357,6 +357,12 @@ class _Run:
         )
         hosts, resolv_conf = self._directory / "hosts", self._directory / "resolv.conf"
         sandbox_files.write(hosts, spec.hosts_text(step.hostname, extra))
+        if lent.once and lent.sandbox is not None:
+            resolv_conf = lent.sandbox.resolv_conf_path
+            return [
+                spec.bind(os.fspath(resolv_conf), "/etc/resolv.conf"),
+                spec.bind(os.fspath(hosts), "/etc/hosts"),
+            ]
         sandbox_files.write(
             resolv_conf,
             container_resolv_conf(

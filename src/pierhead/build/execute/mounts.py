@@ -181,7 +181,7 @@ class CacheMounts:
             number += 1
 
     async def _make(self, path: Path, mount: StepMount, fill: Fill | None) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.makedirs(path, mode=0o700, exist_ok=True)
         if fill is not None:
             await fill(path)
         os.chown(path, mount.uid, mount.gid)
@@ -270,7 +270,7 @@ class CacheMounts:
             site_packages=True,
         )
         assert packing.stdout_fd is not None
-        reader = open(packing.stdout_fd, "rb", buffering=0)  # noqa: ASYNC230, SIM115
+        reader = open(packing.stdout_fd, "rb", buffering=0)  # noqa: ASYNC230
         finished = False
         try:
             while chunk := await asyncio.to_thread(reader.read, 1 << 20):
@@ -358,7 +358,7 @@ async def _unpack(directory: Path, tar: AsyncIterator[bytes]) -> None:
         site_packages=True,
     )
     assert unpacking.stdin_fd is not None
-    writer = open(unpacking.stdin_fd, "wb", buffering=0)  # noqa: ASYNC230, SIM115
+    writer = open(unpacking.stdin_fd, "wb", buffering=0)  # noqa: ASYNC230
     whole = False
     try:
         try:

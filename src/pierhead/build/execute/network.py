@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ class Lent:
     mode: NetworkMode
     id: str = ""
     sandbox: Sandbox | None = None
+    once: bool = False
+    """In a network of its own choice: its resolv.conf is the sandbox's."""
     idle_since_s: float = 0.0
 
     def healthy(self) -> bool:
@@ -59,8 +62,14 @@ class NetworkPool:
         self._idle: list[Lent] = []
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def take(self, mode: NetworkMode) -> Lent:
-        """A namespace with its interfaces up. ``give_back`` it. Raises as ``attach`` does."""
+    async def take(self, mode: NetworkMode, name: str = "") -> Lent:
+        """A namespace with its interfaces up. ``give_back`` it. Raises as ``attach`` does.
+
+        ``name``: a network of this pierd to be in instead of the default bridge; such a
+        namespace serves one step only. ``NotFound`` for an unknown one.
+        """
+        if name and mode is NetworkMode.DEFAULT:
+            return await self._make(mode, self._networks.get(name).name, once=True)
         if mode is NetworkMode.HOST:
             return Lent(path=None, mode=mode)
         for number in range(len(self._idle) - 1, -1, -1):
@@ -69,9 +78,9 @@ class NetworkPool:
                 if lent.healthy():
                     return lent
                 await self._drop(lent)
-        return await self._make(mode)
+        return await self._make(mode, _MODES[mode])
 
-    async def _make(self, mode: NetworkMode) -> Lent:
+    async def _make(self, mode: NetworkMode, network: str, *, once: bool = False) -> Lent:
         lent_id = f"build-{secrets.token_hex(12)}"
         directory = self._directory / lent_id
         sandbox = await self._networks.attach(
@@ -80,11 +89,11 @@ class NetworkPool:
                 name="",
                 hostname="",
                 directory=directory,
-                mode=_MODES[mode],
+                mode=network,
                 quiet=True,
             )
         )
-        lent = Lent(path=sandbox.netns_path, mode=mode, id=lent_id, sandbox=sandbox)
+        lent = Lent(path=sandbox.netns_path, mode=mode, id=lent_id, sandbox=sandbox, once=once)
         try:
             await sandbox.ready()
         except BaseException:
@@ -96,7 +105,7 @@ class NetworkPool:
         """The step has ended. ``clean`` False: it may have changed the namespace."""
         if lent.sandbox is None:
             return
-        if not clean:
+        if lent.once or not clean:
             await self._drop(lent)
             return
         lent.idle_since_s = time.monotonic()
@@ -107,9 +116,7 @@ class NetworkPool:
         if lent.sandbox is not None:
             lent.sandbox.release()
         await self._networks.detach(lent.id)
-        for name in ("hosts", "hostname", "resolv.conf"):
-            (self._directory / lent.id / name).unlink(missing_ok=True)
-        (self._directory / lent.id).rmdir()
+        shutil.rmtree(self._directory / lent.id, ignore_errors=True)
 
     def _plan(self) -> None:
         if self._sweeper is None and self._idle:

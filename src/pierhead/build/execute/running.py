@@ -102,6 +102,10 @@ async def _inherit(pid: int, group: int) -> None:
                 await process.wait_pidfd(pidfd)
             finally:
                 os.close(pidfd)
+    _reap_helper(group, pid)
+
+
+def _reap_helper(group: int, pid: int) -> None:
     with contextlib.suppress(ChildProcessError):
         found = os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if found is not None and found.si_pid != pid:
