@@ -68,6 +68,9 @@ SLOW_FOR_CLIENT = frozenset(
 
 # Rooms that a module of the client may use where it has something to ask a registry itself.
 LATE: dict[str, frozenset[str]] = {
+    # .dockerignore is the same on both sides of a build.
+    "cli/build/classic.py": frozenset({"build"}),
+    "cli/build/walk.py": frozenset({"build"}),
     "cli/manifest/remote.py": frozenset({"distribution", "oci"}),
 }
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: The first commands that the top-level help names.
-COMMON = ("run", "exec", "ps", "images", "load", "login", "logout", "version", "info")
+COMMON = ("run", "exec", "ps", "build", "images", "load", "login", "logout", "version", "info")
 
 _TYPE_NAMES = {
     "int64": "int",
@@ -109,17 +109,21 @@ def command_help(path: str, command: Command) -> str:
 
 
 def _group_commands(group: str) -> list[tuple[str, str]]:
-    """(name, description) of the commands in a group; second spellings are left out."""
+    """(name, description) of what is in a group; second spellings are left out."""
     rows: dict[str, tuple[str, str]] = {}
     for path, (target, short) in table.COMMANDS.items():
-        first, _, name = path.partition(" ")
+        first, _, name = path.rpartition(" ")
         if name and first == group and short:
             rows[target] = (name, short)
     for alias, row in table.ALIASES.items():
-        first, _, name = alias.partition(" ")
+        first, _, name = alias.rpartition(" ")
         target, short = table.COMMANDS[row]
         if first == group and target not in rows and short:
             rows[target] = (name, short)
+    for path, short in table.GROUPS.items():
+        first, _, name = path.rpartition(" ")
+        if name and first == group:
+            rows[path] = (name, short)
     return sorted(rows.values())
 
 
@@ -150,7 +154,7 @@ def main_help() -> str:
         f"Usage:  {PROGRAM} [OPTIONS] COMMAND\n\nRun and manage containers\n\nCommon Commands:\n"
         + _columns(common)
         + "\nManagement Commands:\n"
-        + _columns(sorted(table.GROUPS.items()))
+        + _columns(sorted((name, short) for name, short in table.GROUPS.items() if " " not in name))
         + "\nCommands:\n"
         + _columns(others)
         + "\nGlobal Options:\n"
@@ -182,8 +186,8 @@ def help_command(words: Sequence[str]) -> int:
     found = resolve(words)
     if found is not None and found[2] == len(words) and found[0] in table.COMMANDS:
         return print_help(found[1])
-    if len(words) == 1 and words[0] in table.GROUPS:
-        return print_help(words[0])
+    if " ".join(words) in table.GROUPS:
+        return print_help(" ".join(words))
     write_all(2, f"unknown help topic: {' '.join(words)}\n".encode())
     return 1
 

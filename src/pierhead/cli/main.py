@@ -145,20 +145,29 @@ def resolve(words: Sequence[str]) -> tuple[str, str, int] | None:
 
     ``words[0]`` is the first word after the global options.
     """
+    for count in (3, 2):
+        if len(words) < count or any(word[:1] == "-" for word in words[1:count]):
+            continue
+        path = " ".join(words[:count])
+        row = table.ALIASES.get(path, path)
+        if row in table.COMMANDS:
+            return row, path, count
+        if path in table.NOT_YET:
+            return path, path, count
+    if group_of(words):
+        return None
     first = words[0]
-    if first in table.GROUPS or any(
-        path.startswith(first + " ") for path in (*table.NOT_YET, *table.ALIASES)
-    ):
-        if len(words) > 1 and not words[1].startswith("-"):
-            path = f"{first} {words[1]}"
-            row = table.ALIASES.get(path, path)
-            if row in table.COMMANDS or path in table.NOT_YET:
-                return row if path not in table.NOT_YET else path, path, 2
-            if first not in table.COMMANDS and first not in table.NOT_YET:
-                return None
     if first in table.COMMANDS or first in table.NOT_YET:
         return first, first, 1
     return None
+
+
+def group_of(words: Sequence[str]) -> str:
+    """The innermost group of commands that ``words`` begin with, "" if there is none."""
+    for path in (" ".join(words[:2]), words[0]):
+        if path in table.GROUPS:
+            return path
+    return ""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -243,21 +252,22 @@ def _error(message: str) -> None:
 
 
 def _unknown(words: Sequence[str]) -> int:
-    if words[0] in table.GROUPS:
+    if group := group_of(words):
         from pierhead.cli.help import print_help
 
-        if len(words) == 1 or "--help" in words or "-h" in words:
-            return print_help(words[0])
-        if words[1].startswith("-"):
+        rest = words[group.count(" ") + 1 :]
+        if not rest or "--help" in rest or "-h" in rest:
+            return print_help(group)
+        if rest[0].startswith("-"):
             _error(
-                f"unknown flag: {words[1]}\n\nUsage:  {PROGRAM} {words[0]} COMMAND\n\n"
-                f"Run '{PROGRAM} {words[0]} --help' for more information"
+                f"unknown flag: {rest[0]}\n\nUsage:  {PROGRAM} {group} COMMAND\n\n"
+                f"Run '{PROGRAM} {group} --help' for more information"
             )
             return 125
         _error(
-            f"{PROGRAM}: unknown command: {PROGRAM} {words[0]} {words[1]}\n\n"
-            f"Usage:  {PROGRAM} {words[0]}\n\n"
-            f"Run '{PROGRAM} {words[0]} --help' for more information"
+            f"{PROGRAM}: unknown command: {PROGRAM} {group} {rest[0]}\n\n"
+            f"Usage:  {PROGRAM} {group}\n\n"
+            f"Run '{PROGRAM} {group} --help' for more information"
         )
         return 1
     _error(

@@ -50,6 +50,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "image inspect": ("image.inspect:INSPECT", "Show everything known about images"),
     "image prune": ("image.prune:PRUNE", "Remove unused images"),
     "image bootstrap": ("image.bootstrap:BOOTSTRAP", "Make a base image from Debian's packages"),
+    # Builds
+    "build": ("build.command:BUILD", "Build an image from a Dockerfile"),
+    "build debug": ("build.debug:DEBUG", "Open a shell in a step that failed"),
     # Networks
     "network connect": ("network.connect:CONNECT", "Connect a container to a network"),
     "network create": ("network.create:CREATE", "Make a network"),
@@ -93,6 +96,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 #: Group of commands -> what it is about
 GROUPS: dict[str, str] = {
+    "builder": "Manage the build cache",
+    "buildx": "Build images, look at builds and their cache",
     "container": "Manage containers",
     "context": "Manage contexts",
     "image": "Manage images",
@@ -131,6 +136,10 @@ ALIASES: dict[str, str] = {
     "container unpause": "unpause",
     "container update": "update",
     "container wait": "wait",
+    "buildx b": "build",
+    "buildx build": "build",
+    "builder build": "build",
+    "image build": "build",
     "image ls": "images",
     "image list": "images",
     "image rm": "rmi",
@@ -153,10 +162,6 @@ ALIASES: dict[str, str] = {
 
 #: Docker's commands of later issues -> the way out, or nothing
 NOT_YET: dict[str, str] = {
-    "bake": "",
-    "build": "build elsewhere, then 'pier load' or 'pier import' the result",
-    "builder": "",
-    "buildx": "",
     "checkpoint": "",
     "compose": "",
     "config": "swarm objects are not part of Pierhead yet",
@@ -165,7 +170,6 @@ NOT_YET: dict[str, str] = {
     "context import": "",
     "context rm": "",
     "context update": "",
-    "image build": "build elsewhere, then 'pier load' or 'pier import' the result",
     "node": "swarm is not part of Pierhead yet",
     "plugin": "",
     "secret": "swarm objects are not part of Pierhead yet",

@@ -12,7 +12,10 @@ from pierhead.cli import table
 from pierhead.cli.main import GLOBAL_FLAGS, load
 
 # Where we differ from the reference on purpose: (command, flag) -> why.
-DIFFERENT: dict[tuple[str, str], str] = {}
+DIFFERENT: dict[tuple[str, str], str] = {
+    ("build", "cache-from"): "as buildx: type=local,src=path has commas of its own",
+    ("build", "platform"): "as buildx: several platforms",
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,8 @@ def test_aliases_lead_to_rows() -> None:
 
 
 def test_groups_are_the_first_words() -> None:
-    firsts = {path.partition(" ")[0] for path in (*table.COMMANDS, *table.ALIASES) if " " in path}
-    assert firsts == set(table.GROUPS)
+    above = {path.rpartition(" ")[0] for path in (*table.COMMANDS, *table.ALIASES) if " " in path}
+    assert above - set(table.COMMANDS) == set(table.GROUPS)
 
 
 def test_every_command_is_known(reference: dict[str, Any]) -> None:

@@ -38,10 +38,10 @@ def archive(
         if stat.S_ISSOCK(info.st_mode):
             continue
         name = named(path)
-        member = _member(path, name, info, links)
+        member = member_of(path, name, info, links)
         yield member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         if member.isreg() and member.size:
-            yield from _content(path, member.size)
+            yield from content_of(path, member.size)
     yield b"\0" * 1024
 
 
@@ -58,9 +58,10 @@ def _walk(top: str) -> Iterator[str]:
                 yield path
 
 
-def _member(
+def member_of(
     path: str, name: str, info: os.stat_result, links: dict[tuple[int, int], str]
 ) -> tarfile.TarInfo:
+    """The tar header of one file; ``links`` remembers inodes that have several names."""
     member = tarfile.TarInfo(name)
     member.mode = stat.S_IMODE(info.st_mode)
     member.uid, member.gid = info.st_uid, info.st_gid
@@ -99,7 +100,7 @@ def _member(
     return member
 
 
-def _content(path: str, size: int) -> Iterator[bytes]:
+def content_of(path: str, size: int) -> Iterator[bytes]:
     """Exactly ``size`` bytes and the padding, even if the file grows or shrinks meanwhile."""
     left = size
     with open(path, "rb", buffering=0) as file:
