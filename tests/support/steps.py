@@ -27,7 +27,8 @@ from pierhead.store.snapshots.choose import choose, open_snapshotter
 
 APPLETS = (
     "sh true false cat ls sleep echo id env pwd mkdir rm touch stat ip wget nc hostname ln chmod "
-    "chown mount cp mv dd sync grep sed kill ping find sha256sum tail yes head seq date ulimit df"
+    "chown mount cp mv dd sync grep sed kill ping find sha256sum tail yes head seq date df "
+    "umount mknod tr"
 ).split()
 
 
@@ -37,6 +38,7 @@ def busybox_layer() -> bytes:
     assert busybox is not None, "needs busybox-static"
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
+
         def add(name: str, kind: bytes, mode: int, data: bytes = b"", link: str = "") -> None:
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode, entry.size, entry.linkname = kind, mode, len(data), link
@@ -147,7 +149,10 @@ class Lab:
         self.output = []
         step = RunStep(args=["/bin/sh", "-c", script], **more)
         return await self.executor.run(
-            base, step, self.client, lambda stream, data: self.output.append((stream, data))  # type: ignore[arg-type]
+            base,
+            step,
+            self.client,
+            lambda stream, data: self.output.append((stream, data)),  # type: ignore[arg-type]
         )
 
     @property
