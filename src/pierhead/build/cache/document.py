@@ -6,7 +6,7 @@ the tars of cache mounts::
     {"version": 1,
      "layers":  [{"diff_id": "sha256:…", "parent": -1, "blob": 0}, …],
      "records": [["sha256:…", 3], …],      a step's key, and its result's topmost layer
-     "mounts":  [{"name": "/root/.cache/pip", "blob": 7}]}
+     "mounts":  [{"id": "…", "name": "/root/.cache/pip", "blob": 7}]}
 
 ``parent`` and a record's number count in ``layers`` (-1: the empty tree), ``blob`` in the
 manifest's layers. An inline cache (in an image's own config) has ``records`` only, which
@@ -42,6 +42,7 @@ class CachedLayer:
 
 @dataclass(frozen=True, slots=True)
 class CachedMount:
+    id: str
     name: str
     blob: Descriptor
 
@@ -80,7 +81,10 @@ class CacheDocument:
                 [key, places[chain_id] if chain_id is not None else -1]
                 for key, chain_id in self.records.items()
             ],
-            "mounts": [{"name": mount.name, "blob": number(mount.blob)} for mount in self.mounts],
+            "mounts": [
+                {"id": mount.id, "name": mount.name, "blob": number(mount.blob)}
+                for mount in self.mounts
+            ],
         }
         return json.dumps(document, separators=(",", ":")).encode(), listed
 
@@ -102,7 +106,8 @@ def decode(data: bytes, blobs: Sequence[Descriptor]) -> CacheDocument:
         for key, place in document["records"][:RECORDS_LIMIT]:
             found.records[str(key)] = _at(chains, place)
         for entry in document.get("mounts", []):
-            found.mounts.append(CachedMount(str(entry["name"]), blobs[_index(entry["blob"])]))
+            blob = blobs[_index(entry["blob"])]
+            found.mounts.append(CachedMount(str(entry["id"]), str(entry["name"]), blob))
     except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise InvalidParameter(f"invalid build cache: {error!r}") from error
     return found

@@ -1,19 +1,134 @@
-"""``--cache-to``: what a build learned, for another machine's builds. See ``document.py``."""
+"""``--cache-to``: what a build learned, for another machine's builds. See ``document.py``.
+
+Layers go compressed, parents first; with ``mounts=true`` the cache mounts that the build's
+steps named go along, as they are now.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
-from pierhead.build.export.model import Solved
-from pierhead.build.model import CacheOption, Client, Emit
-from pierhead.build.registries import Registries
+from pierhead.build.cache.document import (
+    CONFIG_TYPE,
+    MOUNT_TYPE,
+    CachedLayer,
+    CachedMount,
+    CacheDocument,
+    chosen,
+)
+from pierhead.build.export.archive import LayoutWriter
+from pierhead.build.export.attributes import Packing
+from pierhead.build.export.layers import Layers, PackedLayer, read_file
+from pierhead.build.export.model import Solved, StepRecord
+from pierhead.build.export.progress import Step, step
+from pierhead.build.export.pushing import send, send_layer
+from pierhead.build.model import CacheOption, Client, Emit, Output
+from pierhead.build.registries import Registries, auth_for
+from pierhead.engine.images.content import Lease
+from pierhead.engine.images.feed import through_pipe
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import NotImplementedYet
-from pierhead.store.blobs import BlobStore
+from pierhead.errors import InvalidParameter, NotImplementedYet, PierError
+from pierhead.linux import worker
+from pierhead.oci import manifest as oci
+from pierhead.oci import reference
+from pierhead.oci.digest import ChainId, Digest, sha256
+from pierhead.oci.manifest import Descriptor, Manifest
+from pierhead.oci.reference import Reference
+from pierhead.store.blobs import BlobStore, Partial
 from pierhead.store.snapshots import Snapshotter
 
 if TYPE_CHECKING:
     from pierhead.build.execute.mounts import CacheMounts
+
+RECEIVER_NUMBER: Final = 1000
+"""Local caches ask the client's ``receive`` with numbers from here on."""
+
+_KNOWN: Final = frozenset({
+    "ref", "dest", "tag", "mode", "compression", "compression-level", "force-compression",
+    "oci-mediatypes", "image-manifest", "ignore-error", "mounts", "digest",
+})  # fmt: skip
+_ABSENT: Final = frozenset({"gha", "s3", "azblob"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A ``--cache-to``, read."""
+
+    type: str
+    ref: Reference | None = None
+    mode: str = "min"
+    tag: str = "latest"
+    packing: Packing = field(default_factory=Packing)
+    mounts: bool | frozenset[str] = False
+    ignore_error: bool = False
+
+
+def wish(option: CacheOption) -> Wish:
+    """Check the attributes. ``InvalidParameter``; ``NotImplementedYet`` for stores we can't."""
+    given = option.attributes
+    if option.type in _ABSENT:
+        raise NotImplementedYet(
+            f"--cache-to type={option.type} isn't supported: use registry, local or inline"
+        )
+    if option.type not in ("registry", "local", "inline"):
+        raise InvalidParameter(f"unknown cache exporter: {option.type!r}")
+    for key in given:
+        if key not in _KNOWN:
+            raise InvalidParameter(f'unknown attribute "{key}" of --cache-to type={option.type}')
+    mode = given.get("mode", "min").lower()
+    if mode not in ("min", "max"):
+        raise InvalidParameter(f"invalid cache mode {mode!r}: want min or max")
+    ref = None
+    if option.type == "registry":
+        if not given.get("ref"):
+            raise InvalidParameter("registry cache exporter requires ref")
+        ref = reference.parse(given["ref"]).with_default_tag()
+    compression = given.get("compression", "gzip")
+    if compression not in ("gzip", "zstd", "uncompressed"):
+        raise NotImplementedYet(f"compression={compression} isn't supported: use gzip or zstd")
+    level = given.get("compression-level", "")
+    if level and not level.isdecimal():
+        raise InvalidParameter(f"invalid compression-level {level!r}")
+    mounts: bool | frozenset[str] = given.get("mounts", "").lower() in ("true", "1")
+    if not mounts and given.get("mounts", "").lower() not in ("", "false", "0"):
+        mounts = frozenset(given["mounts"].split(";"))
+    return Wish(
+        type=option.type,
+        ref=ref,
+        mode=mode,
+        tag=given.get("tag") or "latest",
+        packing=Packing(
+            compression=compression,
+            level=int(level) if level else None,
+            force=_true(given, "force-compression"),
+        ),
+        mounts=mounts,
+        ignore_error=_true(given, "ignore-error"),
+    )
+
+
+def _true(given: Mapping[str, str], key: str) -> bool:
+    return given.get(key, "").lower() in ("true", "1")
+
+
+def used_mounts(steps: Iterable[StepRecord], names: Iterable[str]) -> set[str]:
+    """Which cache mounts the build's instructions name, by id or target."""
+    texts = [each.instruction for each in steps if "type=cache" in each.instruction]
+    return {name for name in names if any(name in text for text in texts)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What goes out: the document's layers and mounts with where their bytes are."""
+
+    document: CacheDocument
+    layers: Sequence[PackedLayer]
+    mounts: Sequence[Descriptor]
 
 
 class CacheExporter:
@@ -33,6 +148,7 @@ class CacheExporter:
         self._snapshots = snapshots
         self._mounts = mounts
         self._registries = registries
+        self._layers = Layers(blobs=blobs, snapshots=snapshots, content=images.index.content)
 
     async def export(
         self, solved: Solved, option: CacheOption, client: Client, emit: Emit, *, number: int = 0
@@ -40,6 +156,198 @@ class CacheExporter:
         """Write one ``--cache-to``; what is to be said of it in the metadata.
 
         ``local`` goes to ``client.receive(Output(type="local", attributes={"dest": ...,
-        "cache": "true"}, number=1000 + number))`` as a tar of an OCI layout.
+        "cache": "true"}, number=1000 + number))`` as a tar of an OCI layout. Raises what
+        registry and client answer, unless the option has ``ignore-error``.
         """
-        raise NotImplementedYet("cache exports aren't there yet")
+        wanted = wish(option)
+        if wanted.type == "inline":
+            return {}
+        where = "registry" if wanted.type == "registry" else "client directory"
+        seed = f"{solved.ref} cache export {number}"
+        with step(emit, seed, f"exporting cache to {where}") as progress:
+            try:
+                with self._images.index.lease() as lease:
+                    parts = await self._gather(solved, wanted, lease, progress)
+                    if wanted.ref is not None:
+                        digest = await self._to_registry(parts, wanted.ref, client, progress)
+                    else:
+                        attributes = {**option.attributes, "cache": "true"}
+                        output = Output(
+                            type="local", attributes=attributes, number=RECEIVER_NUMBER + number
+                        )
+                        digest = await self._to_client(parts, wanted, client, output, progress)
+            except PierError as error:
+                if not wanted.ignore_error:
+                    raise
+                progress.warn(f"cache not exported to {where}: {error.message}")
+                return {}
+        return {"cache.manifest": str(digest)}
+
+    # Gathering
+
+    async def _gather(self, solved: Solved, wanted: Wish, lease: Lease, progress: Step) -> _Parts:
+        records = chosen(
+            [pair for image in solved.images for pair in image.cache_keys],
+            [image.chains for image in solved.images],
+            wanted.mode,
+        )
+        document = CacheDocument()
+        chains = self._closure(result for result in records.values() if result is not None)
+        lease.add_chains(chains)
+        with progress.part("preparing build cache for export"):
+            packed = await asyncio.gather(
+                *(
+                    self._layers.pack(chain_id, wanted.packing, lease, of_base=True)
+                    for chain_id in chains
+                )
+            )
+        for chain_id, layer in zip(chains, packed, strict=True):
+            record = self._snapshots.layer(chain_id)
+            assert record is not None  # the lease holds it
+            blob = _listed(layer.descriptor)
+            document.layers[chain_id] = CachedLayer(layer.diff_id, record.parent, blob)
+        document.records = {
+            key: result
+            for key, result in records.items()
+            if result is None or result in document.layers
+        }
+        mounts = await self._pack_mounts(solved, wanted, lease, progress)
+        document.mounts = mounts
+        return _Parts(document, packed, [mount.blob for mount in mounts])
+
+    def _closure(self, results: Iterable[ChainId]) -> list[ChainId]:
+        """The chains with all that they stand on, parents first; what isn't here is left out."""
+        found: dict[ChainId, None] = {}
+        for result in results:
+            line: list[ChainId] = []
+            at: ChainId | None = result
+            while at is not None and at not in found:
+                layer = self._snapshots.layer(at)
+                if layer is None:
+                    line = []
+                    break
+                line.append(at)
+                at = layer.parent
+            found.update(dict.fromkeys(reversed(line)))
+        return list(found)
+
+    async def _pack_mounts(
+        self, solved: Solved, wanted: Wish, lease: Lease, progress: Step
+    ) -> list[CachedMount]:
+        if wanted.mounts is False:
+            return []
+        here = list(self._mounts.list())
+        names = {mount.name for mount in here}
+        if wanted.mounts is True:
+            chosen_names = used_mounts(
+                (each for image in solved.images for each in image.steps), names
+            )
+        else:
+            chosen_names = set(wanted.mounts) & names
+            for missing in sorted(wanted.mounts - names):
+                progress.warn(f"there is no cache mount {missing}")
+        packed = []
+        for mount in sorted(here, key=lambda each: each.id):
+            if mount.name in chosen_names:
+                with progress.part(f"packing cache mount {mount.name}"):
+                    blob = await self._pack_mount(mount.id, lease)
+                packed.append(CachedMount(mount.id, mount.name, blob))
+        return packed
+
+    async def _pack_mount(self, id_: str, lease: Lease) -> Descriptor:
+        fd, path = self._blobs.spool()
+        try:
+
+            async def compress(read_fd: int) -> dict[str, Any]:
+                made: dict[str, Any] = await worker.call(
+                    "store.compress:compress", {}, stdin=read_fd, stdout=fd, site_packages=True
+                )
+                return made
+
+            made = await through_pipe(self._mounts.export(id_), compress)
+            digest = Digest(made["digest"])
+            lease.add_blobs([digest])
+            self._blobs.keep(Partial(digest, path))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+        return Descriptor(media_type=MOUNT_TYPE, digest=digest, size=made["size_bytes"])
+
+    # Giving away
+
+    async def _to_registry(
+        self, parts: _Parts, ref: Reference, client: Client, progress: Step
+    ) -> Digest:
+        config, data = _documents(parts.document)
+        auth = await auth_for(client, ref)
+        async with self._registries.open(ref.domain, auth, True) as registry:
+            for layer in parts.layers:
+                with progress.part(f"writing layer {layer.descriptor.digest}"):
+                    await send_layer(registry, ref.path, layer, self._layers)
+            for blob in parts.mounts:
+                with progress.part(f"writing cache mount {blob.digest}"):
+                    if await registry.blob_exists(ref.path, blob.digest) is None:
+                        await registry.upload(ref.path, blob.digest, blob.size, self._opener(blob))
+            with progress.part(f"writing config {sha256(config)}"):
+                await send(registry, ref.path, config)
+            with progress.part(f"writing cache manifest {sha256(data)}"):
+                assert ref.tag is not None
+                return await registry.put_manifest(ref.path, ref.tag, data, oci.OCI_MANIFEST)
+
+    def _opener(self, blob: Descriptor) -> Any:
+        path = self._blobs.path(blob.digest)
+        return lambda offset: read_file(path, offset, blob.size - offset)
+
+    async def _to_client(
+        self, parts: _Parts, wanted: Wish, client: Client, output: Output, progress: Step
+    ) -> Digest:
+        config, data = _documents(parts.document)
+        digest = sha256(data)
+        receiver = client.receive(output)
+        with progress.part("sending cache"):
+            async for chunk in self._layout(parts, config, data, wanted.tag):
+                await receiver.write(chunk)
+            await receiver.close()
+        return digest
+
+    async def _layout(
+        self, parts: _Parts, config: bytes, data: bytes, tag: str
+    ) -> AsyncIterator[bytes]:
+        """An OCI layout directory as a tar."""
+        writer = LayoutWriter(self._layers)
+        yield writer.begin()
+        for layer in parts.layers:
+            async for chunk in writer.layer(layer):
+                yield chunk
+        for blob in parts.mounts:
+            async for chunk in writer.stream(str(blob.digest), blob.size, self._opener(blob)(0)):
+                yield chunk
+        yield writer.blob(config)
+        yield writer.blob(data)
+        entry = {
+            "mediaType": oci.OCI_MANIFEST,
+            "digest": sha256(data),
+            "size": len(data),
+            "annotations": {oci.ANNOTATION_REF_NAME: tag},
+        }
+        table = {"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": [entry]}
+        yield writer.file("index.json", json.dumps(table, separators=(",", ":")).encode())
+        yield writer.end()
+
+
+def _listed(descriptor: Descriptor) -> Descriptor:
+    """A layer's descriptor under OCI's media types: the manifest is OCI's."""
+    kind = descriptor.media_type
+    if kind == oci.DOCKER_LAYER:
+        kind = f"{oci.OCI_LAYER}+gzip"
+    return Descriptor(media_type=kind, digest=descriptor.digest, size=descriptor.size)
+
+
+def _documents(document: CacheDocument) -> tuple[bytes, bytes]:
+    """The config, and the manifest above it."""
+    config, layers = document.encode()
+    described = Descriptor(media_type=CONFIG_TYPE, digest=sha256(config), size=len(config))
+    data = oci.encode(Manifest(media_type=oci.OCI_MANIFEST, config=described, layers=layers))
+    return config, data
