@@ -8,7 +8,6 @@ from typing import Any
 from pierhead.build.cache.exporting import CacheExporter
 from pierhead.build.cache.importing import CacheImporter
 from pierhead.build.execute.executor import Executor
-from pierhead.build.execute.mounts import CacheMounts
 from pierhead.build.export.exporter import Exporter
 from pierhead.build.files.service import FileService
 from pierhead.build.model import Client
@@ -64,7 +63,7 @@ def make(
         settings=settings,
         layout=layout,
     )
-    mounts: CacheMounts = getattr(executor, "mounts", None) or CacheMounts()
+    mounts = executor.mounts
     exporter = Exporter(
         images=images,
         blobs=blobs,
