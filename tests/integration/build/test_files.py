@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from pierhead.build.files.model import CopyRequest, Inline, Source
 from pierhead.build.files.service import FileService
-from pierhead.build.model import Client, Wanted
+from pierhead.build.model import Client, FileStat, Wanted
 from pierhead.engine.events import EventBus
 from pierhead.engine.images.service import ImageService
 from pierhead.errors import InvalidParameter, NotFound
@@ -47,6 +48,42 @@ class TarClient:
         raise AssertionError(f"{name} isn't for a client with a tar")
 
 
+class ListClient:
+    """A client that lists a directory, and counts what it is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked: list[bytes] = []
+
+    async def context_tar(self) -> None:
+        return None
+
+    async def local(self, name: str, wanted: Wanted) -> AsyncIterator[ListClient]:
+        yield self
+
+    async def files(self) -> AsyncIterator[FileStat]:
+        base = os.fsencode(self.root)
+        for directory, names, files in os.walk(base):
+            names.sort()
+            for each in sorted([*names, *files]):
+                path = os.path.join(directory, each)
+                info = os.lstat(path)
+                is_link = stat.S_ISLNK(info.st_mode)
+                yield FileStat(
+                    path=os.path.relpath(path, base),
+                    mode=info.st_mode,
+                    size=info.st_size,
+                    mtime_ns=info.st_mtime_ns,
+                    link=os.readlink(path) if is_link else b"",
+                )
+
+    async def content(self, path: bytes) -> AsyncIterator[bytes]:
+        self.asked.append(path)
+        data = (self.root / os.fsdecode(path)).read_bytes()
+        for start in range(0, len(data), 50_000):
+            yield data[start : start + 50_000]
+
+
 class Bench:
     """A file service with a base image, and what is needed to look at layers."""
 
@@ -66,9 +103,7 @@ class Bench:
     async def copy(self, source: Source, *sources: str, to: str, **fields: Any) -> Layer:
         request = CopyRequest(sources=sources, destination=to, **fields)
         selection = await self.files.select(source, request)
-        return await self.files.copy(
-            None if request.link else self.base, [selection], request
-        )
+        return await self.files.copy(None if request.link else self.base, [selection], request)
 
     def tree(self, layer: Layer) -> dict[str, Any]:
         """Paths of the merged file system to (type and mode, owner, content)."""
@@ -98,9 +133,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     db = Database.open(paths.database)
     snapshots = open_snapshotter(choose("", paths, db), paths, db)
     blobs = BlobStore(paths)
-    images = ImageService(
-        paths=paths, db=db, blobs=blobs, snapshots=snapshots, events=EventBus(db)
-    )
+    images = ImageService(paths=paths, db=db, blobs=blobs, snapshots=snapshots, events=EventBus(db))
     files = FileService(paths=paths, db=db, snapshots=snapshots, images=images)
     bench = Bench(files, snapshots, tmp_path)
     fd = memory_file(
@@ -162,3 +195,35 @@ async def test_the_same_input_gives_the_same_layer(bench: Bench) -> None:
     one = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     two = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     assert one == two
+
+
+async def listed(bench: Bench, root: Path, key: str = "key") -> tuple[Source, list[bytes]]:
+    client: Any = ListClient(root)
+    source, _ = await bench.files.context(
+        client, "context", Wanted(shared_key=key), progress=lambda *_: None
+    )
+    return source, client.asked
+
+
+async def test_only_changed_files_are_asked_for(bench: Bench, tmp_path: Path) -> None:
+    root = tmp_path / "context"
+    (root / "d").mkdir(parents=True)
+    (root / "a").write_text("first")
+    (root / "d/b").write_bytes(b"b" * 200_000)
+    (root / "empty").touch()
+    (root / "l").symlink_to("d/b")
+    one, asked = await listed(bench, root)
+    assert sorted(asked) == [b"a", b"d/b"]
+    layer = await bench.copy(one, ".", to="/x/")
+    assert bench.read(layer, "x/d/b") == b"b" * 200_000
+    (root / "a").write_text("other, longer")
+    two, asked = await listed(bench, root)
+    assert asked == [b"a"]
+    changed = await bench.copy(two, ".", to="/x/")
+    assert bench.read(changed, "x/a") == b"other, longer"
+    assert bench.read(changed, "x/d/b") == b"b" * 200_000
+    three, asked = await listed(bench, root)
+    assert asked == []
+    assert await bench.copy(three, ".", to="/x/") == changed
+    await bench.files.release(one)
+    assert await bench.files.read(two, "l", 1 << 20) == b"b" * 200_000

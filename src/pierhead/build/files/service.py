@@ -29,6 +29,7 @@ from pierhead.build.files import collect, inline, tardoor
 from pierhead.build.files.entries import Entry, decode
 from pierhead.build.files.held import Held
 from pierhead.build.files.layers import Layers
+from pierhead.build.files.listdoor import ListDoor
 from pierhead.build.files.model import CopyRequest, Inline, Selection, Source, SourceKind, Transfer
 from pierhead.build.files.tree import find, join
 from pierhead.build.files.view import wanted_tree
@@ -76,12 +77,13 @@ class FileService:
         self._snapshots = snapshots
         self._images = images
         self._layers = Layers(paths, snapshots)
+        self._lists = ListDoor(paths.builds / "packs", db, self._layers)
         self._handles = itertools.count(1)
         self._held: dict[int, Held] = {}
         self._tars: dict[int, _ClientTar] = {}
         self._root = paths.builds
         self._jail = self._root / "jail"
-        for directory in ("tmp", "jail"):
+        for directory in ("tmp", "jail", "packs"):
             (self._root / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     # Sources
@@ -101,7 +103,8 @@ class FileService:
         """
         brought = await self._tar_of(client, progress)
         if brought.held is None:
-            raise NotImplementedYet("listings")
+            listed, transfer = await self._lists.take(client, name, wanted, progress)
+            return self._hand_out(SourceKind.CONTEXT, name, listed), transfer
         whole = brought.held
         tree, ignored = await asyncio.to_thread(
             wanted_tree, whole.tree, wanted.include, wanted.exclude, wanted.follow
