@@ -10,6 +10,7 @@ from typing import Final
 from pierhead.api.handlers import (
     absent,
     build,
+    buildkit,
     containers,
     create,
     files,
@@ -123,6 +124,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/build", build.build, duplex=True),
     Route("POST", "/build/prune", build.prune, since=31),
     Route("POST", "/build/cancel", build.cancel, since=39),
+    Route("POST", "/session", buildkit.session, duplex=True),
+    Route("POST", "/grpc", buildkit.grpc, duplex=True),
     # networks
     Route("GET", "/networks", networks.list_networks),
     Route("GET", "/networks/", networks.list_networks),
@@ -140,8 +143,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("PUT", "/volumes/{name}", absent.cluster_volume, since=42),
     Route("DELETE", "/volumes/{name}", volumes.remove),
     # what is for later
-    Route("POST", "/session", absent.session),
-    Route("POST", "/grpc", absent.session),
     Route("GET", "/plugins", absent.no_plugins, since=25),
     Route("GET", "/plugins/privileges", absent.plugin_install, since=25),
     Route("POST", "/plugins/pull", absent.plugin_install, since=25),

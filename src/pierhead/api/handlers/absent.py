@@ -35,12 +35,6 @@ async def attestations(call: Call) -> StreamResponse:
     return call.json([])
 
 
-async def session(call: Call) -> StreamResponse:
-    raise NotImplementedYet(
-        "BuildKit sessions are not implemented yet: `DOCKER_BUILDKIT=0` keeps clients from asking"
-    )
-
-
 async def no_plugins(call: Call) -> StreamResponse:
     return call.json([])
 

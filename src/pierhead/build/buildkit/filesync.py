@@ -278,8 +278,8 @@ def index_tar(spool: IO[bytes]) -> list[_Member]:
                 continue
             raw = path.encode("utf-8", "surrogateescape")
             members[raw] = _Member(_stat_of(info, raw), info.offset_data)
-    for path in list(members):
-        for parent in _parents(path):
+    for known in list(members):
+        for parent in _parents(known):
             members.setdefault(parent, _Member(FileStat(path=parent, mode=0o40755), 0))
     return [members[path] for path in sorted(members, key=lambda path: path.split(b"/"))]
 

@@ -50,10 +50,11 @@ def get(name: str) -> Any:
     """The class of a message, by its whole name."""
     from google.protobuf import message_factory
 
+    factory: Any = message_factory
     descriptor = _pool().FindMessageTypeByName(name)
-    if hasattr(message_factory, "GetMessageClass"):
-        return message_factory.GetMessageClass(descriptor)
-    return message_factory.MessageFactory(_pool()).GetPrototype(descriptor)  # before 4.22
+    if hasattr(factory, "GetMessageClass"):
+        return factory.GetMessageClass(descriptor)
+    return factory.MessageFactory(_pool()).GetPrototype(descriptor)  # before 4.22
 
 
 def timestamp(message: Message, time_ns: int) -> None:

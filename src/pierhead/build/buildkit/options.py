@@ -18,8 +18,8 @@ from pierhead.errors import InvalidParameter, NotImplementedYet
 
 FRONTENDS: Final = frozenset({"dockerfile.v0", "gateway.v0"})
 UPLOAD_PREFIX: Final = "http://buildkit-session/"
-SOLVED_PREFIX: Final = "solved:"
-"""A named context that is another build's result: ``solved:REF``."""
+SOLVED_PREFIX: Final = "solved://"
+"""A named context that is the result of another build."""
 
 _CALLS: Final = {
     "frontend.lint": "check",
@@ -27,6 +27,8 @@ _CALLS: Final = {
     "frontend.targets": "targets",
 }
 _INPUT_CONTEXTS: Final = frozenset({"context", "dockerfile"})
+_CLIENTS: Final = frozenset({"prefer-image-digest"})
+"""Attributes of exporters that only clients read."""
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
@@ -106,7 +108,11 @@ def local_sessions(attributes: Mapping[str, str]) -> dict[str, str]:
 def outputs_of(exporters: Iterable[tuple[str, Mapping[str, str]]]) -> list[Output]:
     """``moby`` and a ``docker`` without a file are this daemon's own images."""
     return [
-        Output(type=_kind(kind), attributes=dict(attributes), number=number)
+        Output(
+            type=_kind(kind),
+            attributes={key: value for key, value in attributes.items() if key not in _CLIENTS},
+            number=number,
+        )
         for number, (kind, attributes) in enumerate(exporters)
     ]
 

@@ -108,27 +108,38 @@ class SessionClient:
         *,
         local_sessions: Mapping[str, str] | None = None,
         upload_id: str = "",
-        cache_sources: Mapping[str, str] | None = None,
         tar: AsyncIterator[bytes] | None = None,
         spool: Path | None = None,
     ) -> None:
-        """``cache_sources``: name of a local source that is one of the client's content
-        stores → its id; ``tar``: the context, where it comes by HTTP; ``spool``: directory for
-        outputs that must be whole before they are sent."""
+        """``tar``: the context, where it comes by HTTP; ``spool``: directory for outputs that
+        must be whole before they are sent."""
         self._sessions = sessions
-        self._id = session_id
+        self.session_id = session_id
         self._local_sessions = dict(local_sessions or {})
         self._upload_id = upload_id
-        self._cache_sources = dict(cache_sources or {})
+        self._cache_sources: dict[str, str] = {}
         self._tar = tar
         self.spool = spool
         self.cache_manifests: list[str] = []
         """Descriptors (JSON) of caches that were written into the client's stores."""
 
+    def serve_also(
+        self,
+        *,
+        local_sessions: Mapping[str, str],
+        upload_id: str,
+        cache_sources: Mapping[str, str],
+    ) -> None:
+        """What a frontend's attributes say of the client's sources. ``cache_sources``: name of
+        a local source that is one of the client's content stores → its id."""
+        self._local_sessions |= local_sessions
+        self._upload_id = upload_id or self._upload_id
+        self._cache_sources |= cache_sources
+
     async def _session(self, session_id: str = "") -> Session:
-        if not (session_id or self._id):
+        if not (session_id or self.session_id):
             raise InvalidParameter("this build has no session: nothing of the client can be read")
-        return await self._sessions.get(session_id or self._id)
+        return await self._sessions.get(session_id or self.session_id)
 
     # -- build.model.Client ----------------------------------------------------------------
     async def local(self, name: str, wanted: Wanted) -> AsyncIterator[Listing]:
@@ -186,7 +197,7 @@ class SessionClient:
         return _Agent(session, agent_id)
 
     async def credentials(self, host: str) -> tuple[str, str] | None:
-        if not self._id:
+        if not self.session_id:
             return None
         session = await self._session()
         if not session.serves(CREDENTIALS):

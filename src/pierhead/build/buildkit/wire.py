@@ -18,6 +18,7 @@ from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.encoding.base import StatusDetailsCodecBase
 from grpclib.encoding.proto import ProtoCodec
+from grpclib.events import _DispatchServerEvents
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
 from h2.config import H2Configuration
@@ -122,7 +123,7 @@ def translate(error: GRPCError | StreamTerminatedError) -> PierError:
 class _ServerProtocol(H2Protocol):
     def __init__(self, connection: Upgraded, mapping: Mapping[str, Handler]) -> None:
         calls = server.Handler(
-            dict(mapping), ProtoCodec(), StatusDetails(), server._DispatchServerEvents()
+            dict(mapping), ProtoCodec(), StatusDetails(), _DispatchServerEvents()
         )
         super().__init__(calls, _configuration().__for_server__(), _h2(client_side=False))
         self.gone = asyncio.Event()

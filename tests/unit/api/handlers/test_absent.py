@@ -16,7 +16,6 @@ from support.api import fake_engine, serving
         ("GET", "/services", 503, "swarm manager"),
         ("GET", "/tasks/x/logs", 503, "swarm manager"),
         ("POST", "/swarm/init", 501, "no swarm mode"),
-        ("POST", "/session", 501, "DOCKER_BUILDKIT"),
         ("GET", "/plugins/x/json", 404, 'plugin "x" not found'),
         ("POST", "/plugins/pull", 501, "plugins"),
         ("PUT", "/volumes/x", 503, "cluster volumes"),
