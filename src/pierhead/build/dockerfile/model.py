@@ -271,15 +271,18 @@ class Dockerfile:
     warnings: tuple[Warning, ...] = ()
     source: SourceText
 
-    def stage_index(self, name: str, before: int | None = None) -> int | None:
-        """Index of the stage of that name (any case) or number; the last of several.
+    def stage_index(
+        self, name: str, before: int | None = None, *, numbers: bool = False
+    ) -> int | None:
+        """Index of the stage of that name, in any case; the last one if there are several.
 
         ``before`` leaves out that stage and those after it: FROM and ``--from`` look back only.
+        ``numbers`` (``COPY --from`` only) lets a stage's number name it.
         """
         stages = self.stages if before is None else self.stages[:before]
+        if numbers and name.isascii() and name.isdigit() and len(name) < 10:
+            return int(name) if int(name) < len(stages) else None
         for index in range(len(stages) - 1, -1, -1):
             if stages[index].name and stages[index].name == name.lower():
                 return index
-        if name.isascii() and name.isdigit() and int(name) < len(stages):
-            return int(name)
         return None

@@ -77,13 +77,22 @@ _SHARINGS = frozenset(str(sharing) for sharing in Sharing)
 _MAX_UINT32 = (1 << 32) - 1
 
 
-def parse(flag: str, lookup: Mapping[str, str] | None = None, *, escape: str = "\\") -> MountSpec:
-    """``MountError`` (or ``WordError``). Without a lookup, variables stay and are not checked."""
+def parse(
+    flag: str,
+    lookup: Mapping[str, str] | None = None,
+    *,
+    escape: str = "\\",
+    unmatched: set[str] | None = None,
+) -> MountSpec:
+    """``MountError`` (or ``WordError``). Without a lookup, variables stay and are not checked.
+
+    ``unmatched`` gets the names of variables that were not found.
+    """
     try:
         fields = csv_fields(flag)
     except ValueError as error:
         raise MountError(f"failed to parse csv mounts: {error}") from error
-    reader = _Reader(lookup, escape)
+    reader = _Reader(lookup, escape, unmatched)
     for field in fields:
         reader.read(field)
     return reader.finish()
@@ -92,8 +101,11 @@ def parse(flag: str, lookup: Mapping[str, str] | None = None, *, escape: str = "
 class _Reader:
     """The fields one after another: some are allowed only after ``type=`` of their kind."""
 
-    def __init__(self, lookup: Mapping[str, str] | None, escape: str) -> None:
+    def __init__(
+        self, lookup: Mapping[str, str] | None, escape: str, unmatched: set[str] | None
+    ) -> None:
         self.lookup = lookup
+        self.unmatched = unmatched
         self.escape = escape
         self.kind = MountKind.BIND
         self.read_only: bool | None = None
@@ -117,7 +129,8 @@ class _Reader:
         if not equals:
             self._switch(key, field)
             return
-        self._set(key, words.expand(value, self.lookup, escape=self.escape), field)
+        expanded = words.expand(value, self.lookup, escape=self.escape, unmatched=self.unmatched)
+        self._set(key, expanded, field)
 
     def _keep(self, key: str, value: str) -> None:
         """Before variables have values: what helps to know what a mount is about."""
