@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import gzip
+import io
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+import tarfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +65,10 @@ class ListClient:
 
     async def files(self) -> AsyncIterator[FileStat]:
         base = os.fsencode(self.root)
-        for directory, names, files in os.walk(base):
+        for above, names, files in os.walk(base):
             names.sort()
             for each in sorted([*names, *files]):
-                path = os.path.join(directory, each)
+                path = os.path.join(above, each)
                 info = os.lstat(path)
                 is_link = stat.S_ISLNK(info.st_mode)
                 yield FileStat(
@@ -227,3 +229,88 @@ async def test_only_changed_files_are_asked_for(bench: Bench, tmp_path: Path) ->
     assert await bench.copy(three, ".", to="/x/") == changed
     await bench.files.release(one)
     assert await bench.files.read(two, "l", 1 << 20) == b"b" * 200_000
+
+
+async def test_a_context_can_be_mounted(bench: Bench) -> None:
+    source = await bench.context(CONTEXT)
+    for path, inside in (("/", "app/main.py"), ("app", "main.py"), ("app/main.py", "")):
+        mounted = await bench.files.mountable(source, path)
+        assert (mounted.path / inside if inside else mounted.path).read_bytes() == b"print(1)"
+        await mounted.release()
+    with pytest.raises(NotFound, match='"/nothing": not found'):
+        await bench.files.mountable(source, "nothing")
+
+
+async def test_a_chain_can_be_mounted_at_a_link(bench: Bench) -> None:
+    source = bench.files.chain(bench.base, "base")
+    mounted = await bench.files.mountable(source, "/www")
+    assert (mounted.path / "old").read_text() == "old"
+    await mounted.release()
+    assert await bench.files.read(source, "/www/old", 10) == b"old"
+    assert (await bench.files.stat(source, "/www")).link == b"/srv"
+    assert [stat.path for stat in await bench.files.listdir(source, "/etc")] == [
+        b"group", b"passwd",
+    ]  # fmt: skip
+
+
+async def test_copies_from_a_stage_keep_owners(bench: Bench) -> None:
+    source = bench.files.chain(bench.base, "base")
+    layer = await bench.copy(source, "/srv", to="/copy/", keep_owner=True)
+    tree = bench.tree(layer)
+    assert tree["copy"]["owner"] == (0, 0)
+    assert bench.read(layer, "copy/old") == b"old"
+
+
+async def test_a_tree_is_exported_as_a_tar(bench: Bench) -> None:
+    data = b"".join([part async for part in bench.files.tar(bench.base, epoch_s=5, prefix="p/q")])
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        names = archive.getnames()
+        assert names[:4] == ["p", "p/q", "p/q/etc", "p/q/etc/group"]
+        assert max(member.mtime for member in archive.getmembers()) == 5
+
+
+async def test_workdirs_are_made_once(bench: Bench) -> None:
+    layer = await bench.files.mkdir(bench.base, "/www/a/b", owner="app")
+    assert layer is not None
+    tree = bench.tree(layer)
+    assert tree["srv/a/b"]["owner"] == (7, 8)
+    assert tree["srv/a/b"]["mtime"] == MTIME * 1_000_000_000
+    assert await bench.files.mkdir(layer.chain_id, "/srv/a/b") is None
+    with pytest.raises(InvalidParameter, match="not a directory"):
+        await bench.files.mkdir(bench.base, "/etc/passwd")
+
+
+async def test_archives_are_unpacked_by_add(bench: Bench) -> None:
+    inner = layer_tar(
+        directory("d", mode=0o700, owner=(5, 6)),
+        item("d/f", data="f" * 1000, owner=(5, 6)),
+        item("d/g", "hardlink", link="d/f"),
+        item("deep/er/x", data="x"),
+    )
+    outer = layer_tar(item("a.tar.gz", data=gzip.compress(inner)), item("plain", data="p"))
+    source = await bench.context(outer)
+    layer = await bench.copy(source, "a.tar.gz", "plain", to="/www/", unpack=True)
+    tree = bench.tree(layer)
+    assert tree["srv/d"]["owner"] == (5, 6)
+    assert tree["srv/d/g"]["links"] == b"srv/d/f"
+    assert tree["srv/deep/er"]["mode"] == oct(0o40755)
+    assert bench.read(layer, "srv/plain") == b"p"
+    kept = await bench.copy(source, "a.tar.gz", to="/www/", unpack=False)
+    assert bench.read(kept, "srv/a.tar.gz") == gzip.compress(inner)
+
+
+async def test_heredocs_are_files(bench: Bench) -> None:
+    source = bench.files.inline([Inline(name="robots.txt", data=b"no\n")])
+    layer = await bench.copy(source, "robots.txt", to="/www/", chmod="u=rw,go=r")
+    assert bench.read(layer, "srv/robots.txt") == b"no\n"
+    await bench.files.release(source)
+
+
+async def test_a_linked_layer_stands_on_any_base(bench: Bench) -> None:
+    source = await bench.context(CONTEXT)
+    layer = await bench.copy(source, "notes.txt", to="/tmp/x/", link=True)
+    linked = await bench.files.link_onto(layer, bench.base)
+    assert linked.diff_id == layer.diff_id
+    tree = bench.tree(linked)
+    assert tree["tmp"]["mode"] == oct(0o41777)
+    assert bench.read(linked, "tmp/x/notes.txt") == b"notes"

@@ -11,6 +11,7 @@ from pierhead.build.files.collect import Part, collect
 from pierhead.build.files.entries import Entry
 from pierhead.build.files.tree import Tree, find
 from pierhead.errors import InvalidParameter, TooLarge
+from pierhead.oci.digest import ChainId
 
 INLINE_FILES: Final = 300
 """Trees of more files are searched in a thread."""
@@ -40,16 +41,24 @@ class Packs:
 class Held:
     """One source in memory. ``close`` it once."""
 
-    def __init__(self, tree: Tree, packs: Packs) -> None:
+    def __init__(self, tree: Tree, packs: Packs, *, single: bool = False) -> None:
+        self.single = single
+        """A download: whatever is asked for, it is its one file."""
         self.tree = tree
         self.packs = packs
         self._parts: dict[tuple[object, ...], list[Part]] = {}
         self._open = True
+        self.chains: dict[bytes, ChainId] = {}
+        """Subtrees that were made layers, by path."""
+        self.locks: dict[bytes, asyncio.Lock] = {}
+        self.when_closed: list[Callable[[], None]] = []
 
     def close(self) -> None:
         if self._open:
             self._open = False
             self._parts.clear()
+            for close in self.when_closed:
+                close()
             self.packs.close()
 
     async def collect(

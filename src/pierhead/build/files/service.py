@@ -25,15 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pierhead.build.files import collect, inline, tardoor
+from pierhead.build.files import collect, inline, mountables, tardoor
 from pierhead.build.files.entries import Entry, decode
 from pierhead.build.files.held import Held
-from pierhead.build.files.layers import Layers
+from pierhead.build.files.layers import MEMORY_BYTES, Layers
 from pierhead.build.files.listdoor import ListDoor
 from pierhead.build.files.model import CopyRequest, Inline, Selection, Source, SourceKind, Transfer
 from pierhead.build.files.tree import find, join
 from pierhead.build.files.view import wanted_tree
 from pierhead.build.model import Client, FileStat, Wanted
+from pierhead.engine.images.feed import out_of_pipe
 from pierhead.engine.images.service import ImageService
 from pierhead.errors import Internal, InvalidParameter, NotImplementedYet
 from pierhead.linux import process, worker
@@ -78,6 +79,7 @@ class FileService:
         self._images = images
         self._layers = Layers(paths, snapshots)
         self._lists = ListDoor(paths.builds / "packs", db, self._layers)
+        self._staged = mountables.Staged(images.index.content.lease)
         self._handles = itertools.count(1)
         self._held: dict[int, Held] = {}
         self._tars: dict[int, _ClientTar] = {}
@@ -170,6 +172,19 @@ class FileService:
         """The file system of a stage or image. The caller keeps the chain alive (lease)."""
         return Source(kind=SourceKind.CHAIN, name=name, chain_id=chain_id)
 
+    async def archive(self, source: Source) -> Source:
+        """What the one file of an ``http`` source holds: a tar, in any compression.
+
+        Rules are those of contexts. ``InvalidParameter`` if it is none. ``source`` stays.
+        """
+        held = self._of(source)
+        (name,) = held.tree.names(b"")
+        entry = find(held.tree, name)
+        opened = await tardoor.take_file(
+            held.packs.fds[entry.pack], entry.offset, entry.size, self._layers, self._jail
+        )
+        return self._hand_out(source.kind, source.name, opened, source.identity)
+
     def inline(self, files: Sequence[Inline], name: str = "inline") -> Source:
         """Heredocs of one COPY or ADD as a source; ``sources`` of the request are their names."""
         return self._hand_out(SourceKind.INLINE, name, inline.held(files))
@@ -250,7 +265,7 @@ class FileService:
             digest, files, size = found["digest"], found["files"], found["bytes"]
         else:
             held = self._of(source)
-            if source.kind is SourceKind.HTTP:
+            if source.kind is SourceKind.HTTP and held.single:
                 sources = [name.decode() for name in held.tree.names(b"")]
             parts = await held.collect(sources, request.parents, request.exclude)
             digest, files, size = collect.digest(parts, keep_owner=request.keep_owner)
@@ -316,8 +331,21 @@ class FileService:
             os.close(tar_fd)
 
     async def mountable(self, source: Source, path: str = "/") -> Mounted:
-        """A source's file or directory to mount into a step. ``NotFound``."""
-        raise NotImplementedYet("contexts")
+        """A source's file or directory to mount into a step. ``NotFound``.
+
+        Chains are mounted as they are. Of other sources what is below ``path`` is made a
+        layer first, once for each path.
+        """
+        if source.kind is SourceKind.CHAIN:
+            return mountables.mount(self._layers, source.chain_id, path)
+
+        async def stage(place: str) -> ChainId:
+            request = CopyRequest(sources=[place], destination="/")
+            selection = await self.select(source, request)
+            return (await self.copy(None, [selection], request)).chain_id
+
+        chain_id, place = await self._staged.chain(self._of(source), path, stage)
+        return mountables.mount(self._layers, chain_id, place)
 
     def tar(
         self,
@@ -332,7 +360,19 @@ class FileService:
 
         Names stand below ``prefix``; without ``end`` the two blocks of zeros are left out.
         """
-        raise NotImplementedYet("exports")
+
+        async def produce(fd: int) -> None:
+            async with self._layers.view(chain_id) as jail:
+                await worker.call(
+                    "build.files.export:tree",
+                    {"root": root, "epoch_s": epoch_s, "prefix": prefix, "end": end},
+                    stdout=fd,
+                    jail=jail,
+                    site_packages=True,
+                    memory_limit_bytes=MEMORY_BYTES,
+                )
+
+        return out_of_pipe(produce)
 
     def view(self, chain_id: ChainId | None) -> AbstractAsyncContextManager[Path]:
         """The merged tree, mounted read-only while it lasts: for workers that look around."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Final
 
 from pierhead.build.files.entries import decode
 from pierhead.build.files.held import Held, Packs
@@ -12,6 +14,8 @@ from pierhead.build.files.layers import MEMORY_BYTES, Layers
 from pierhead.build.files.tree import Tree
 from pierhead.engine.images.feed import through_pipe
 from pierhead.linux import process, worker
+
+_STEP: Final = 1 << 20
 
 
 async def take_tar(
@@ -26,8 +30,6 @@ async def take_tar(
 
     ``InvalidParameter`` for a broken or hostile one; nothing stays then.
     """
-    pack_fd = layers.scratch_file()
-    index_fd = process.memory_file("index", b"")
 
     async def counted() -> AsyncIterator[bytes]:
         total = 0
@@ -37,8 +39,33 @@ async def take_tar(
                 progress(f"transferring {what}", total, 0)
             yield chunk
 
-    async def consume(fd: int) -> dict[str, int]:
-        result: dict[str, int] = await worker.call(
+    async def consume(fd: int) -> tuple[Held, int]:
+        return await _take(fd, layers, jail, what)
+
+    return await through_pipe(counted(), consume)
+
+
+async def take_file(fd: int, offset: int, size: int, layers: Layers, jail: Path) -> Held:
+    """As ``take_tar``, from a part of a file."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        at, end = offset, offset + size
+        while at < end:
+            chunk = await asyncio.to_thread(os.pread, fd, min(_STEP, end - at), at)
+            if not chunk:
+                return
+            at += len(chunk)
+            yield chunk
+
+    held, _ = await take_tar(chunks(), layers, jail, what="archive")
+    return held
+
+
+async def _take(fd: int, layers: Layers, jail: Path, what: str) -> tuple[Held, int]:
+    pack_fd = layers.scratch_file()
+    index_fd = process.memory_file("index", b"")
+    try:
+        result = await worker.call(
             "build.files.ingest:take",
             {
                 "pack_fd": pack_fd,
@@ -52,10 +79,6 @@ async def take_tar(
             site_packages=True,
             memory_limit_bytes=MEMORY_BYTES,
         )
-        return result
-
-    try:
-        result = await through_pipe(counted(), consume)
         tree = Tree(decode(os.pread(index_fd, os.fstat(index_fd).st_size, 0)), what)
     except BaseException:
         os.close(pack_fd)

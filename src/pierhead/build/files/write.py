@@ -144,7 +144,7 @@ def _packed(packs: dict[int, int]) -> Content:
     return lambda entry: (packs[entry.pack], entry.offset, False)
 
 
-def _mounted(tree: DiskTree) -> Content:
+def mounted(tree: DiskTree) -> Content:
     return lambda entry: (tree.open(tree.paths[entry.offset]), 0, True)
 
 
@@ -157,7 +157,7 @@ def _place(plan: Plan, layout: Layout) -> list[Content]:
         if given.root_fd >= 0:
             tree = DiskTree(given.root_fd)
             parts = collect.collect(tree, given.sources, parents=plan.parents, exclude=plan.exclude)
-            contents.append(_mounted(tree))
+            contents.append(mounted(tree))
         else:
             contents.append(_packed(given.packs))
         origin = len(contents) - 1
