@@ -28,7 +28,7 @@ from pierhead.store.snapshots.choose import choose, open_snapshotter
 APPLETS = (
     "sh true false cat ls sleep echo id env pwd mkdir rm touch stat ip wget nc hostname ln chmod "
     "chown mount cp mv dd sync grep sed kill ping find sha256sum tail yes head seq date df "
-    "umount mknod tr"
+    "umount mknod tr stty"
 ).split()
 
 
@@ -110,7 +110,8 @@ class Lab:
         self.client = NoClient()
         self.output: list[tuple[int, bytes]] = []
 
-    async def start(self) -> None:
+    async def start(self, *, recover: bool = True) -> None:
+        """``recover`` False: beside another one, which has the network up."""
         process.become_subreaper()
         self.db = Database.open(self.paths.database)
         self.runtime = Runtime(self.paths)
@@ -126,6 +127,9 @@ class Lab:
             networks=self.networks, runtime=self.runtime, settings=self.settings,
             layout=self.layout,
         )  # fmt: skip
+        if not recover:
+            self.networks._predefine(False)
+            return
         await self.snapshots.recover(self.executor.live_keys())
         await self.networks.recover([])
         await self.executor.recover()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,8 @@ from pierhead.build.execute.model import (
 )
 from pierhead.build.files.model import Source, SourceKind
 from pierhead.build.model import Limits, NetworkMode
-from pierhead.errors import InvalidParameter, NotFound
+from pierhead.errors import Conflict, InvalidParameter, NotFound
+from support import leaks
 from support.leaks import mounts_below, veths
 from support.steps import Lab, lab
 
@@ -86,7 +89,7 @@ async def test_a_step_sees_what_a_build_shows_and_leaves_what_it_wrote(steps: La
     again = await steps.run(
         outcome.chain_id, "cat /var/lib/new; echo err >&2; id -u", user="worker"
     )
-    assert steps.text == "text\nerr\n1000\n"
+    assert b"".join(data for stream, data in steps.output if stream == 1) == b"text\n1000\n"
     assert (2, b"err\n") in steps.output
     assert not again.changed and again.chain_id not in (None, outcome.chain_id)
     assert again.chain_id is not None and await steps.tar(again.chain_id) == bytes(1024)
@@ -314,3 +317,104 @@ async def test_a_lot_of_output_is_clipped_but_its_end_is_told(steps: Lab) -> Non
     assert "[output clipped, log limit 2MiB reached]" in steps.text
     assert steps.text.endswith("the end\n")
     assert len(steps.text) < 2.4 * (1 << 20)
+
+
+async def talk(shell: Any, text: str) -> bytes:
+    """Send a line, end the input, read to the end."""
+    await shell.write(text.encode())
+    await shell.close_stdin()
+    said = b""
+    while data := await shell.read():
+        said += data
+    return said
+
+
+async def test_a_failed_step_is_kept_and_looked_at(steps: Lab, tmp_path: Path) -> None:
+    base = await steps.base()
+    cache = mount(MountKind.CACHE, "/cache", read_write=True)
+    with pytest.raises(StepFailed) as failed:
+        await steps.run(
+            base, "echo half > /half; echo c > /cache/c; exit 4",
+            mounts=[cache, mount(MountKind.SECRET, "/s", id="s")],
+            env=["WHO=me"], user="0", working_dir="/tmp", keep_failed=True, build_ref="ref1",
+            name="[2/2] RUN half", files=[StepFile(path="/doc", data=b"x")],
+            add_hosts=[("a", "10.0.0.1")], limits=Limits(ulimits=[("nofile", 50, 50)]),
+        )  # fmt: skip
+    debug_id = failed.value.debug_id
+    (kept,) = steps.executor.kept()
+    assert kept.id.startswith(f"build-{debug_id}") and kept.exit_code == 4
+    assert steps.executor.live_keys() == {kept.id}
+
+    shell = await steps.executor.debug_shell(debug_id)
+    with pytest.raises(Conflict):
+        await steps.executor.debug_shell("ref1")
+    said = await talk(shell, "pwd; echo $WHO; cat /half /cache/c /doc; echo more > /half; exit 7\n")
+    assert said.decode().splitlines() == ["/tmp", "me", "half", "c", "x"]
+    assert await shell.wait() == 7
+    await shell.close()
+
+    shell = await steps.executor.debug_shell("ref1", ["/bin/sh"], tty=True, size=(24, 80))
+    await shell.resize(33, 99)
+    said = await talk(shell, "stty size; cat /half\n")
+    assert b"33 99" in said and b"more" in said
+    assert await shell.wait() == 0
+    await shell.close()
+    with pytest.raises(StepFailed):
+        await steps.executor.debug_shell("ref1", ["/nope"])
+
+    before = steps.executor.kept()
+    await steps.stop()
+    await steps.start()  # as after a restart
+    assert [(one.id, one.step.args) for one in steps.executor.kept()] == [
+        (one.id, one.step.args) for one in before
+    ]
+    shell = await steps.executor.debug_shell(debug_id, ["/bin/cat", "/half"])
+    assert await talk(shell, "") == b"more\n"
+    await shell.close()
+    await steps.executor.forget(debug_id)
+    with pytest.raises(NotFound):
+        await steps.executor.debug_shell(debug_id)
+    snapshots = tmp_path / f"data/snapshots/{steps.snapshots.driver}/containers"
+    assert os.listdir(snapshots) == []
+
+
+async def test_what_a_kill_left_is_cleaned_up(steps: Lab, tmp_path: Path) -> None:
+    base = await steps.base()
+    victim = subprocess.Popen(
+        [sys.executable, "-c", VICTIM, os.fspath(tmp_path), base],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert victim.stdout is not None and victim.stdout.readline() == b"up\n"
+    victim.kill()
+    victim.wait()
+    victim.stdout.close()
+    (left,) = os.listdir(tmp_path / "exec/build/steps")
+    assert mounts_below(tmp_path / "exec/build") and leaks.cgroups({left})
+    await steps.stop()
+    await steps.start()
+    assert mounts_below(tmp_path / "exec/build") == []
+    assert os.listdir(tmp_path / "exec/build/steps") == []
+    snapshots = tmp_path / f"data/snapshots/{steps.snapshots.driver}/containers"
+    assert os.listdir(snapshots) == []
+    assert leaks.cgroups({left}) == []
+
+
+VICTIM = """
+import asyncio, sys
+from pathlib import Path
+from support.steps import Lab
+from pierhead.build.execute.model import MountKind, RunStep, StepMount
+
+async def main():
+    lab = Lab(Path(sys.argv[1]), "br4rtest", "")
+    await lab.start(recover=False)
+    lab.client.secrets["s"] = b"s"
+    step = RunStep(args=["/bin/sh", "-c", "echo up; sleep 1000"], mounts=[
+        StepMount(kind=MountKind.SECRET, target="/s", id="s"),
+        StepMount(kind=MountKind.CACHE, target="/c"),
+    ])
+    await lab.executor.run(sys.argv[2], step, lab.client, lambda *_: print("up", flush=True))
+
+asyncio.run(main())
+"""

@@ -15,14 +15,14 @@ import stat
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pierhead.build.execute.agents import AgentSocket
 from pierhead.build.execute.model import MountKind, Sharing, StepFile, StepMount
 from pierhead.build.execute.mountpoints import MountPoints
 from pierhead.build.execute.mounts import CacheMounts, cache_id, copy_in
 from pierhead.build.execute.spec import bind
-from pierhead.build.model import Client
+from pierhead.build.model import SshAgent
 from pierhead.errors import InvalidParameter, NotFound
 from pierhead.linux import mounts
 
@@ -36,6 +36,14 @@ SSH_MODE: Final = 0o600
 SECRET_LIMIT_BYTES: Final = 500 << 10  # as BuildKit's MaxSecretSize
 _PRIVATE_FLAGS: Final = 2 | 4 | 8  # MS_NOSUID | MS_NODEV | MS_NOEXEC
 _HIDDEN: Final = ["nosuid", "nodev", "noexec"]
+
+
+class Holder(Protocol):
+    """What a step may ask of its client: a part of ``Client``."""
+
+    async def secret(self, secret_id: str) -> bytes | None: ...
+
+    async def ssh(self, agent_id: str) -> SshAgent | None: ...
 
 
 class Attachments:
@@ -59,7 +67,7 @@ class Attachments:
         self,
         asked: Sequence[StepMount],
         files: Sequence[StepFile],
-        client: Client,
+        client: Holder,
         points: MountPoints,
     ) -> None:
         """Make it all. Raises ``InvalidParameter``, ``NotFound``; then ``release`` as well."""
@@ -191,7 +199,7 @@ class Attachments:
         )
 
     async def _secret(
-        self, mount: StepMount, number: int, client: Client, points: MountPoints,
+        self, mount: StepMount, number: int, client: Holder, points: MountPoints,
         targets: list[str],
     ) -> None:  # fmt: skip
         data = await client.secret(mount.id)
@@ -214,7 +222,7 @@ class Attachments:
             self._mount(path, mount.target, ["ro", *hidden], points, targets)
 
     async def _ssh(
-        self, mount: StepMount, number: int, client: Client, points: MountPoints,
+        self, mount: StepMount, number: int, client: Holder, points: MountPoints,
         targets: list[str],
     ) -> None:  # fmt: skip
         agent_id = mount.id or "default"

@@ -2,7 +2,7 @@
 
 ::
 
-    <exec-root>/build/steps/<id>/   one step that runs: config.json, rootfs, hosts, ...
+    <exec-root>/build/steps/<id>/   one step that runs: see ``setup.py``
     <exec-root>/build/networks/     files of ready network namespaces that nobody reads
     <data-root>/builds/steps/<id>/  what is written to bind mounts, thrown away
     <data-root>/builds/mounts/      cache mounts: see ``mounts.py``
@@ -23,33 +23,27 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from pierhead import tasks
-from pierhead.build.execute import emulation, layers, running, spec
-from pierhead.build.execute.attachments import Attachments
+from pierhead.build.execute import layers, running, shells, spec
+from pierhead.build.execute.attachments import Holder
+from pierhead.build.execute.kept import KEEP_NS, Kept, KeptSteps, optional, shell_of
 from pierhead.build.execute.model import RunOutcome, RunStep, StepFailed
-from pierhead.build.execute.mountpoints import MountPoints
 from pierhead.build.execute.mounts import CacheMounts
-from pierhead.build.execute.network import Lent, NetworkPool
+from pierhead.build.execute.network import NetworkPool
 from pierhead.build.execute.output import Bounded, Pipes
-from pierhead.build.model import Client, Duplex, NetworkMode
+from pierhead.build.execute.setup import Parts, Program, Setup
+from pierhead.build.execute.shells import Shell
 from pierhead.engine.containers.failures import explain
-from pierhead.engine.containers.users import lookup_user, read_account_files
-from pierhead.engine.networks import sandbox_files
-from pierhead.engine.networks.names import container_resolv_conf, parse_extra_hosts
 from pierhead.engine.networks.service import NetworkService
 from pierhead.engine.settings import Settings
-from pierhead.errors import InvalidParameter, NotImplementedYet, PierError, Unavailable
-from pierhead.linux import cgroups, devices, limits, mounts
+from pierhead.errors import Conflict, PierError, Unavailable
+from pierhead.linux import cgroups, mounts
 from pierhead.linux.seccomp import SeccompCache
-from pierhead.oci import capabilities
 from pierhead.oci.digest import ChainId
-from pierhead.oci.runtime_spec import User, build_spec
 from pierhead.runtime.crun import Runtime, RuntimeFailed
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
@@ -60,42 +54,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_encode: Final = msgspec.json.Encoder().encode
 KEY_PREFIX: Final = "build-"
 """Of the keys of steps' snapshots."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A failed step that can be looked at. Times are nanoseconds since 1970."""
-
-    id: str
-    build_ref: str
-    name: str
-    exit_code: int
-    failed_ns: int
-    expires_ns: int
-
-
-class Shell(Duplex):
-    """A process in a kept step. ``read`` gives its output; ``exit_code`` is known at its end.
-
-    Without a tty both outputs come mixed, as they are written.
-    """
-
-    exit_code: int | None
-
-    async def resize(self, height: int, width: int) -> None:
-        """The client's terminal has this size now; nothing happens without a tty."""
-        raise NotImplementedError
-
-    async def close_stdin(self) -> None:
-        """No more input comes."""
-        raise NotImplementedError
-
-    async def wait(self) -> int:
-        """The exit code, 128 + number for a signal."""
-        raise NotImplementedError
+_FULL_BYTES: Final = 1 << 20
+_EXPIRY_S: Final = 3600.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,139 +85,72 @@ class Executor:
         settings: Settings,
         layout: cgroups.Layout,
     ) -> None:
-        self._paths = paths
-        self._snapshots = snapshots
-        self._files = files
-        self._networks = networks
-        self._runtime = runtime
-        self._settings = settings
-        self._layout = layout
-        self._steps = paths.exec_root / "build" / "steps"
-        self._scratch = paths.data_root / "builds" / "steps"
+        builds, state = paths.data_root / "builds", paths.exec_root / "build"
+        self._steps, self._scratch = state / "steps", builds / "steps"
+        self._networks = state / "networks"
         for directory in (self._steps, self._scratch):
             directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self._pool = NetworkPool(networks, paths.exec_root / "build" / "networks")
-        self._seccomp = SeccompCache(paths.data_root / "seccomp")
         memory = layout.paths.get("memory")
-        self._swap_accounting = layout.version == "v2" or (
-            memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()
-        )
         self.mounts = CacheMounts(paths, db)
         """What ``RUN --mount=type=cache`` keeps: list, prune, export, import."""
+        self._kept = KeptSteps(builds / "failed")
+        self._looked_at: set[str] = set()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._shells: set[Shell] = set()
+        self._data_root = paths.data_root
+        self._snapshots = snapshots
+        self._runtime = runtime
+        self._layout = layout
+        self._parts = Parts(
+            snapshots=snapshots,
+            files=files,
+            networks=networks,
+            runtime=runtime,
+            settings=settings,
+            layout=layout,
+            pool=NetworkPool(networks, self._networks),
+            caches=self.mounts,
+            seccomp=SeccompCache(paths.data_root / "seccomp"),
+            steps=self._steps,
+            scratch=self._scratch,
+            swap_accounting=layout.version == "v2"
+            or (memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()),
+        )
 
     async def run(
         self,
         base: ChainId | None,
         step: RunStep,
-        client: Client,
+        client: Holder,
         log: Callable[[int, bytes], None],
     ) -> RunOutcome:
         """Run ``step`` on ``base``; ``log`` is called with 1 or 2 and what was written there.
 
         Raises ``StepFailed`` when the command ends with another status than 0;
         ``InvalidParameter`` for what can't be (an unknown user, a mount's source that isn't
-        there, a required secret); ``Unavailable`` for a full disk. Cancelled, it kills the
-        step and leaves nothing behind. The caller holds ``base`` and takes the result's chain
-        into its own lease before anything collects.
+        there), ``NotFound`` for a required secret, ``Unavailable`` for a full disk. Cancelled,
+        it kills the step and leaves nothing behind. The caller holds ``base`` and takes the
+        result's chain into its own lease before anything collects.
         """
-        self._runtime.warm_up()
         spec.check_devices(step.devices)
+        self._runtime.warm_up()
         step_id = KEY_PREFIX + secrets.token_hex(16)
-        run = _Run(self, step_id, base, step)
-        return await run.go(client, log)
-
-    async def recover(self) -> None:
-        """At start: remove what steps that a kill ended left. Kept failed steps stay."""
-        for directory in self._steps.iterdir():
-            log.info("cleaning up after a build step", extra={"step": directory.name})
-            await asyncio.to_thread(self._clean, directory)
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        self._scratch.mkdir(mode=0o711, parents=True, exist_ok=True)
-        shutil.rmtree(self._paths.exec_root / "build" / "networks", ignore_errors=True)
-        await self.mounts.recover()
-
-    def _clean(self, directory: Path) -> None:
-        try:
-            cgroup = (directory / "cgroup").read_text()
-            cgroups.remove(self._layout, cgroup)
-        except OSError:
-            pass
-        mounts.unmount_below(directory)
-        shutil.rmtree(directory, ignore_errors=True)
-
-    async def close(self) -> None:
-        """Nothing runs any more: give back ready namespaces."""
-        await self._pool.close()
-        await self.mounts.close()
-
-    # failed steps
-
-    def live_keys(self) -> set[str]:
-        """Snapshots that ``snapshots.recover`` has to leave alone: those of kept steps."""
-        return set()
-
-    def kept(self) -> Sequence[Kept]:
-        """Failed steps that are kept, newest first."""
-        return []
-
-    async def debug_shell(
-        self,
-        debug_id: str,
-        argv: Sequence[str] = (),
-        *,
-        tty: bool = False,
-        size: tuple[int, int] = (0, 0),
-    ) -> Shell:
-        """Run ``argv`` (default: a shell) in the kept step: its files, mounts, variables, user.
-
-        ``debug_id``: a kept step's id, its unique prefix, or the build's ref. ``size`` is
-        (height, width). ``NotFound`` if nothing is kept under that name.
-        """
-        raise NotImplementedYet("debugging failed steps comes later")
-
-    async def forget(self, debug_id: str) -> None:
-        """Remove a kept step. ``NotFound``."""
-        raise NotImplementedYet("debugging failed steps comes later")
-
-
-class _Run:
-    """One step on its way. Everything it makes it takes away, whatever happens."""
-
-    def __init__(
-        self, executor: Executor, step_id: str, base: ChainId | None, step: RunStep
-    ) -> None:
-        self._executor = executor
-        self._snapshots = executor._snapshots
-        self._settings = executor._settings
-        self._id = step_id
-        self._base = base
-        self._step = step
-        self._directory = executor._steps / step_id
-        self._rootfs = self._directory / "rootfs"
-        self._scratch = executor._scratch / step_id
-        self._cgroup = cgroups.container_path(
-            step_id,
-            step.limits.cgroup_parent or step.cgroup_parent or self._settings.cgroup_parent,
-        )
-        self._points = MountPoints(self._rootfs)
-        self._attachments = Attachments(
-            self._directory, self._scratch, executor._files, executor.mounts
-        )
-
-    async def go(self, client: Client, log: Callable[[int, bytes], None]) -> RunOutcome:
         started_ns = time.time_ns()
-        self._directory.mkdir(mode=0o711)
+        keep = False
+        await self._snapshots.prepare(step_id, base)
         try:
-            await self._snapshots.prepare(self._id, self._base)
-            ended = await self._process(client, log)
-            upper = layers.upper_of(self._snapshots, self._id)
-            self._points.undo(upper)
-            if ended.status:
-                raise self._failed(ended)
+            try:
+                ended = await self._process(step_id, step, client, log)
+                if ended.status:
+                    raise self._failed(step, ended)
+            except StepFailed as error:
+                if step.keep_failed:
+                    error.debug_id = self._keep(step_id, step, error)
+                    keep = True
+                raise
+            upper = layers.upper_of(self._snapshots, step_id)
             changed = not layers.is_empty(upper)
-            layer = await layers.commit(
-                self._snapshots, self._base, upper, epoch_s=self._step.epoch_s
-            )
+            layer = await layers.commit(self._snapshots, base, upper, epoch_s=step.epoch_s)
             return RunOutcome(
                 chain_id=layer.chain_id,
                 changed=changed,
@@ -266,213 +161,213 @@ class _Run:
                 cpu_ns=ended.cpu_ns,
             )
         finally:
-            await asyncio.shield(self._snapshots.remove(self._id))
-            tasks.spawn(self._delete(), name=f"clean up {self._id[:12]}")
+            if not keep:
+                await asyncio.shield(self._snapshots.remove(step_id))
 
-    async def _process(self, client: Client, log: Callable[[int, bytes], None]) -> _Ended:
-        """Mount, run, unmount; only the snapshot is left."""
-        lent: Lent | None = None
-        clean = False
-        self._rootfs.mkdir(mode=0o755)
+    async def _process(
+        self, step_id: str, step: RunStep, client: Holder, log: Callable[[int, bytes], None]
+    ) -> _Ended:
+        """Set up, run, take down; only what the step wrote is left, in its snapshot."""
+        setup = Setup(self._parts, step_id, step_id, step)
+        ended: _Ended | None = None
         try:
-            lent = await self._executor._pool.take(self._step.network, self._step.network_name)
-            self._snapshots.mount(self._id, self._rootfs)
-            await self._attachments.attach(
-                self._step.mounts, self._step.files, client, self._points
-            )
-            bundle = self._write_spec(lent)
-            ended = await self._execute(bundle, log)
-            clean = not self._step.insecure
+            bundle = await setup.enter(client)
+            ended = await self._execute(setup, bundle, step, log)
             return ended
         finally:
-            await asyncio.shield(self._take_down(lent, clean))
+            await asyncio.shield(self._take_down(setup, step_id, ended=ended is not None))
 
-    async def _take_down(self, lent: Lent | None, clean: bool) -> None:
-        self._snapshots.unmount(self._rootfs)
-        await self._attachments.release()
-        if lent is not None:
-            await self._executor._pool.give_back(lent, clean=clean)
+    async def _take_down(self, setup: Setup, key: str, *, ended: bool) -> None:
+        await setup.leave(ended=ended)
+        setup.undo_mount_points(layers.upper_of(self._snapshots, key))
+        tasks.spawn(setup.delete(), name=f"clean up {setup.id[:14]}")
 
-    # Before
-
-    def _write_spec(self, lent: Lent) -> Path:
-        """The bundle: where config.json is."""
-        step = self._step
-        private = self._attachments.private
-        bundle = self._directory
-        if private is not None and self._attachments.env:
-            bundle = private / "bundle"
-            bundle.mkdir(mode=0o700)
-        passwd, group = read_account_files(self._rootfs)
-        found = lookup_user(step.user, passwd, group)
-        user = User(uid=found.uid, gid=found.gid, additional_gids=found.supplementary)
-        self._working_directory(found.uid, found.gid)
-        mounted = [*self._managed_files(lent), *self._attachments.oci_mounts]
-        if (interpreter := emulation.interpreter(step.platform)) is not None:
-            target = self._points.make(interpreter, directory=False)
-            mounted.append(spec.bind(interpreter, target, "ro"))
-        place = spec.Place(
-            cgroups_path=self._cgroup,
-            network=lent.path,
-            mounts=mounted,
-            env=self._attachments.env,
-            shm_size=self._settings.default_shm_size,
-            rlimits=self._rlimits(),
-            swap_accounting=self._executor._swap_accounting,
-            own_cgroups=self._executor._layout.version == "v2",
-        )
-        made = build_spec(spec.inputs(step, user, self._rights(), place))
-        made["root"]["path"] = os.fspath(self._rootfs)
-        (self._directory / "cgroup").write_text(self._cgroup)
-        fd = os.open(bundle / "config.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(fd, "wb") as file:
-            file.write(_encode(made))
-        return bundle
-
-    def _working_directory(self, uid: int, gid: int) -> None:
-        """As BuildKit: made if it isn't there, the user's."""
-        path = self._step.working_dir or "/"
-        if path == "/":
-            return
-        from pierhead.engine.containers.destinations import resolve_destination
-
-        resolved = resolve_destination(self._rootfs, path)
-        if os.path.lexists(f"{self._rootfs}{resolved}"):
-            return
-        parts = resolved.strip("/").split("/")
-        for number in range(1, len(parts) + 1):
-            here = f"{self._rootfs}/" + "/".join(parts[:number])
-            if not os.path.lexists(here):
-                os.mkdir(here, 0o755)
-                os.chown(here, uid, gid)
-
-    def _managed_files(self, lent: Lent) -> list[dict[str, Any]]:
-        step = self._step
-        gateways = self._settings.host_gateway_ips
-        gateway = (
-            gateways[0] if gateways else str(self._executor._networks.get("bridge").gateway.ip)
-        )
-        extra = parse_extra_hosts(
-            [f"{name}={address}" for name, address in step.add_hosts], gateway
-        )
-        hosts, resolv_conf = self._directory / "hosts", self._directory / "resolv.conf"
-        sandbox_files.write(hosts, spec.hosts_text(step.hostname, extra))
-        if lent.once and lent.sandbox is not None:
-            resolv_conf = lent.sandbox.resolv_conf_path
-            return [
-                spec.bind(os.fspath(resolv_conf), "/etc/resolv.conf"),
-                spec.bind(os.fspath(hosts), "/etc/hosts"),
-            ]
-        sandbox_files.write(
-            resolv_conf,
-            container_resolv_conf(
-                sandbox_files.host_resolv_conf(),
-                nameservers=self._settings.dns,
-                search=self._settings.dns_search,
-                options=self._settings.dns_options,
-                keep_loopback=step.network is NetworkMode.HOST,
-            ),
-        )
-        return [
-            spec.bind(os.fspath(resolv_conf), "/etc/resolv.conf"),
-            spec.bind(os.fspath(hosts), "/etc/hosts"),
-        ]
-
-    def _rlimits(self) -> list[tuple[str, int, int]]:
-        defaults = {n: (u.soft, u.hard) for n, u in self._settings.default_ulimits.items()}
-        allowed, _ = limits.allowed_rlimits(spec.rlimits(self._step.limits.ulimits, defaults))
-        return allowed
-
-    def _rights(self) -> spec.Rights:
-        held = capabilities.effective(
-            privileged=self._step.insecure, available=limits.capabilities()
-        )
-        if self._step.insecure:
-            return spec.Rights(capabilities=held, devices=list(devices.host_devices()))
-        asked = self._settings.seccomp_profile
-        if asked == "unconfined":
-            return spec.Rights(
-                capabilities=held, no_new_privileges=self._settings.no_new_privileges
-            )
-        custom = None
-        if asked and asked != "builtin":
-            try:
-                custom = msgspec.json.decode(Path(asked).read_bytes())
-            except (OSError, ValueError) as error:
-                raise InvalidParameter(f"opening seccomp profile failed: {error}") from error
-        found = self._executor._seccomp.get(held, custom)
-        return spec.Rights(
-            capabilities=held,
-            seccomp=found.profile,
-            seccomp_bpf=found.bpf,
-            no_new_privileges=self._settings.no_new_privileges,
-        )
-
-    # Meanwhile
-
-    async def _execute(self, bundle: Path, log: Callable[[int, bytes], None]) -> _Ended:
+    async def _execute(
+        self, setup: Setup, bundle: Path, step: RunStep, log: Callable[[int, bytes], None]
+    ) -> _Ended:
         bounded = Bounded(log)
         pipes = Pipes(bounded.write)
         started: running.Running | None = None
-        layout = self._executor._layout
         try:
             try:
                 started = await running.start(
-                    self._executor._runtime, self._id, bundle, bundle / "runtime",
+                    self._runtime, setup.id, bundle, bundle / "runtime",
                     stdout=pipes.stdout_fd, stderr=pipes.stderr_fd,
                 )  # fmt: skip
             except RuntimeFailed as error:
-                raise self._not_started(error) from error
+                raise _not_started(step, error) from error
             pipes.started()
             status = await started.wait()
             pipes.drain()
-            bounded.close()
-            memory, cpu_ns = running.used(layout, self._cgroup)
+            memory, cpu_ns = running.used(self._layout, setup.cgroup)
             return _Ended(
                 status=status,
-                out_of_memory=bool(status) and cgroups.oom_killed(layout, self._cgroup),
+                out_of_memory=bool(status) and cgroups.oom_killed(self._layout, setup.cgroup),
                 max_memory_bytes=memory,
                 cpu_ns=cpu_ns,
             )
         except BaseException:
             # whatever was started must have ended before its file system goes
-            await asyncio.shield(running.end(layout, self._cgroup))
+            await asyncio.shield(running.end(self._layout, setup.cgroup))
             raise
         finally:
             if started is not None:
                 started.close()
             pipes.close()
+            bounded.close()
 
-    def _not_started(self, error: RuntimeFailed) -> PierError:
-        """The command isn't there, say: then the step has failed, with Docker's exit code."""
-        args = self._step.args
-        cause, code, _ = explain(error.message, args[0] if args else "")
-        if code not in (126, 127) or not cause.startswith("exec:"):
-            return Unavailable(f"can't run {spec.quoted(args)}: {cause}")
-        message = (
-            f"process {spec.quoted(args)} did not complete successfully: "
-            f"unable to start container process: {cause}"
-        )
-        return StepFailed(message, code)
-
-    # After
-
-    def _failed(self, ended: _Ended) -> StepFailed:
+    def _failed(self, step: RunStep, ended: _Ended) -> StepFailed:
         code = spec.exit_code(ended.status)
-        full = os.statvfs(self._executor._paths.data_root)
+        disk = os.statvfs(self._data_root)
         message = spec.failure(
-            self._step.args,
+            step.args,
             code,
             out_of_memory=ended.out_of_memory,
-            no_space=full.f_bavail * full.f_frsize < _FULL_BYTES or full.f_favail == 0,
+            no_space=disk.f_bavail * disk.f_frsize < _FULL_BYTES or disk.f_favail == 0,
         )
         return StepFailed(message, code)
 
-    async def _delete(self) -> None:
-        """What may take a moment and is in nobody's way."""
-        await running.end(self._executor._layout, self._cgroup)
-        await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
-        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+    # Start and end
+
+    def live_keys(self) -> set[str]:
+        """Snapshots that ``snapshots.recover`` has to leave alone: those of kept steps."""
+        return {kept.id for kept in self._kept.all()}
+
+    async def recover(self) -> None:
+        """At start: remove what steps that a kill ended left. Kept failed steps stay."""
+        for name in os.listdir(self._steps):
+            log.info("cleaning up after a build step", extra={"step": name})
+            await asyncio.to_thread(self._clean, self._steps / name)
+        await asyncio.to_thread(shutil.rmtree, self._networks, ignore_errors=True)
+        for name in os.listdir(self._scratch):
+            await asyncio.to_thread(shutil.rmtree, self._scratch / name, ignore_errors=True)
+        await self.mounts.recover()
+        self._expire()
+
+    def _clean(self, directory: Path) -> None:
+        try:
+            cgroups.remove(self._layout, (directory / "cgroup").read_text())
+        except OSError:
+            pass  # it had not come so far
+        mounts.unmount_below(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+
+    async def close(self) -> None:
+        """No step runs any more: end shells, give back ready namespaces."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for shell in list(self._shells):
+            await shell.close()
+        await self._parts.pool.close()
+        await self.mounts.close()
+
+    # Failed steps
+
+    def _keep(self, key: str, step: RunStep, error: StepFailed) -> str:
+        now_ns = time.time_ns()
+        self._kept.add(
+            Kept(
+                id=key,
+                build_ref=step.build_ref,
+                name=step.name,
+                exit_code=error.exit_code,
+                failed_ns=now_ns,
+                expires_ns=now_ns + KEEP_NS,
+                step=step,
+            )
+        )
+        self._expire()
+        return key.removeprefix(KEY_PREFIX)[:12]
+
+    def _expire(self) -> None:
+        """Let those go whose time is over; again in an hour, as long as there are any."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        for kept in self._kept.expired(time.time_ns()):
+            if kept.id not in self._looked_at:
+                tasks.spawn(self._forget(kept), name="expire a kept step")
+        if self._kept.all():
+            self._expiry = asyncio.get_running_loop().call_later(_EXPIRY_S, self._expire)
+
+    def kept(self) -> Sequence[Kept]:
+        """Failed steps that are kept, newest first."""
+        return self._kept.all()
+
+    async def debug_shell(
+        self,
+        debug_id: str,
+        argv: Sequence[str] = (),
+        *,
+        tty: bool = False,
+        size: tuple[int, int] = (0, 0),
+        client: Holder | None = None,
+    ) -> Shell:
+        """Run ``argv`` (default: the step's shell) in the kept step: its files, mounts,
+        variables, user. What is written there stays, for the next shell.
+
+        ``debug_id``: a kept step's id, its unique prefix, or the build's ref. ``size`` is
+        (height, width). ``client`` may have secrets and agents; without, they are missing.
+        Raises ``NotFound`` if nothing is kept under that name, ``Conflict`` while another
+        shell is open in it, ``InvalidParameter`` if ``argv`` can't be run.
+        """
+        kept = self._kept.find(debug_id)
+        if kept.id in self._looked_at:
+            raise Conflict(f"another shell is open in the failed step {kept.name}: end it first")
+        self._looked_at.add(kept.id)
+        step = optional(replace(kept.step, args=list(argv) or shell_of(kept.step)))
+        setup = Setup(self._parts, f"{KEY_PREFIX}{secrets.token_hex(16)}", kept.id, step)
+
+        async def ended() -> None:
+            try:
+                await self._take_down(setup, kept.id, ended=False)
+            finally:
+                self._looked_at.discard(kept.id)
+
+        try:
+            program = Program(args=step.args, terminal=tty, size=size)
+            bundle = await setup.enter(client or _Nobody(), program)
+            try:
+                shell = await shells.start(self._runtime, setup.id, bundle, tty=tty, ended=ended)
+            except RuntimeFailed as error:
+                raise _not_started(step, error) from error
+        except BaseException:
+            await asyncio.shield(running.end(self._layout, setup.cgroup))
+            await asyncio.shield(ended())
+            raise
+        self._shells.add(shell)
+        shell.on_end(self._shells.discard)
+        return shell
+
+    async def forget(self, debug_id: str) -> None:
+        """Remove a kept step. ``NotFound``; ``Conflict`` while a shell is open in it."""
+        kept = self._kept.find(debug_id)
+        if kept.id in self._looked_at:
+            raise Conflict(f"a shell is open in the failed step {kept.name}: end it first")
+        await self._forget(kept)
+
+    async def _forget(self, kept: Kept) -> None:
+        self._kept.drop(kept.id)
+        await self._snapshots.remove(kept.id)
 
 
-_FULL_BYTES: Final = 1 << 20
+class _Nobody:
+    """The client of a shell that has no build: no secrets, no agents."""
+
+    async def secret(self, secret_id: str) -> bytes | None:
+        return None
+
+    async def ssh(self, agent_id: str) -> None:
+        return None
+
+
+def _not_started(step: RunStep, error: RuntimeFailed) -> PierError:
+    """The command isn't there, say: then the step has failed, with Docker's exit code."""
+    cause, code, _ = explain(error.message, step.args[0] if step.args else "")
+    if code not in (126, 127) or not cause.startswith("exec:"):
+        return Unavailable(f"can't run {spec.quoted(step.args)}: {cause}")
+    message = (
+        f"process {spec.quoted(step.args)} did not complete successfully: "
+        f"unable to start container process: {cause}"
+    )
+    return StepFailed(message, code)
