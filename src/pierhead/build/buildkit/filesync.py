@@ -196,9 +196,9 @@ class RemoteListing:
             return
         try:
             if self._failed is None:
-                await self._send(FIN, 0)
+                # With our end of stream: Go's servers reset a stream that they end first.
+                await self._stream.send_message(self._packet(type=FIN), end=True)
                 await self._finished.wait()
-                await self._stream.end()
         finally:
             self._reader.cancel()
 
@@ -333,7 +333,7 @@ async def send_tar(stream: Stream, spool: IO[bytes]) -> None:
                 raise _refusal(request.data)
             if request.type == FIN:
                 await sender
-                await stream.send_message(packet(type=FIN))
+                await stream.send_message(packet(type=FIN), end=True)
                 return
             if request.type == REQ:
                 await _send_file(stream, spool, members, request.ID, packet)

@@ -280,7 +280,8 @@ class _StreamReceiver:
 
     async def _finish(self) -> None:
         stream = await self.open()
-        await stream.end()
+        if not stream._end_done:
+            await stream.end()
         while await stream.recv_message() is not None:
             pass
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pierhead.build.buildkit.door import Upgraded
 
 log = logging.getLogger(__name__)
+logging.getLogger("grpclib").setLevel(logging.ERROR)  # it tells of every call that is cancelled
 
 Stream = Any
 """grpclib's ``server.Stream`` or ``client.Stream``: typed by messages that have no types."""
@@ -204,10 +205,11 @@ class Channel(client.Channel):
         first: Message | None = None,
     ) -> AsyncIterator[Stream]:
         """One streaming call; gRPC's errors come out as ours. ``first``: the only request."""
+        stream: Stream = self.request(
+            path, cardinality, messages.get(request), messages.get(reply), metadata=metadata
+        )
         try:
-            async with self.request(
-                path, cardinality, messages.get(request), messages.get(reply), metadata=metadata
-            ) as stream:
+            async with stream:
                 if first is None:
                     await stream.send_request()
                 else:
@@ -218,7 +220,7 @@ class Channel(client.Channel):
         except (GRPCError, StreamTerminatedError) as error:
             raise translate(error) from error
         except ProtocolError as error:
-            raise Unavailable(f"the client's session: {error}") from error
+            raise _verdict(stream) or Unavailable(f"the client's session: {error}") from error
 
     async def call(
         self, path: str, message: Message, reply: str, *, metadata: Sequence[tuple[str, str]] = ()
@@ -234,6 +236,15 @@ class Channel(client.Channel):
             raise translate(error) from error
         except ProtocolError as error:
             raise Unavailable(f"the client's session: {error}") from error
+
+
+def _verdict(stream: Stream) -> PierError | None:
+    """What the other side said when it closed a stream that we were writing to."""
+    try:
+        stream._maybe_raise()
+    except GRPCError as error:
+        return translate(error)
+    return None
 
 
 def _configuration() -> Configuration:
