@@ -299,6 +299,7 @@ class _Opened:
             tasks.spawn(tasks.outcome(self._stage(layer)), name="stage a cached layer")
             for layer in layers
         ]
+        done = 0
         try:
             for layer, staging in zip(layers, waiting, strict=True):
                 staged = await staging
@@ -310,8 +311,9 @@ class _Opened:
                         raise NotFound(f"layer {hex_of(layer.diff_id)[:12]} is gone")
                 else:
                     await staged.commit(layer.parent)
+                done += 1
         finally:
-            await _discard(waiting)
+            await _discard(waiting[done:])
 
     async def _stage(self, layer: CachedLayer) -> Staged | None:
         """The layer's bytes; ``None`` if it is here already, on whatever parent."""
@@ -347,7 +349,7 @@ class _Opened:
 
 
 async def _discard(waiting: Sequence[asyncio.Task[Staged | Exception | None]]) -> None:
-    """Whatever was staged and not committed goes (no error for what was)."""
+    """Whatever was staged and isn't needed goes."""
     if not waiting:
         return
     for task in waiting:

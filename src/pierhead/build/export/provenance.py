@@ -159,7 +159,7 @@ def _config_source(solved: Solved, materials: list[Material]) -> dict[str, Any]:
         source["uri"] = redacted(options.context)
         bare = source["uri"].partition("#")[0]
         for material in materials:
-            if material.uri.partition("#")[0] == bare:
+            if redacted(material.uri).partition("#")[0] == bare:
                 source["digest"] = _digest(str(material.digest))
                 break
     source["path"] = solved.dockerfile_name
