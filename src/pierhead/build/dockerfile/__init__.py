@@ -8,8 +8,7 @@ contexts; ``checks.run`` is the lint. Names are imported when asked for: the cli
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pierhead.build.dockerfile.errors import BuildError as BuildError
     from pierhead.build.dockerfile.model import Dockerfile as Dockerfile

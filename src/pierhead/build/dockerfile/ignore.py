@@ -5,17 +5,21 @@ order, the last one that matches wins, "!" takes back, a match of a directory is
 below it. Paths are relative, "/"-separated, of bytes or str, and never start with "/".
 
 Rules side by side that say the same ("leave out" or "take back") are one ``_Group`` with one
-regular expression, so a walk asks a few questions per file and not one per rule.
+regular expression, so a walk asks a few questions per file and not one per rule. Simple rules
+need no ``re``, which the client would have to wait for.
 """
 
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Iterable, Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable, Sequence
 
 _SPACES = "\t\n\v\f\r \x85\xa0"
-_GLOB = re.compile(r"[*?\[\\]")
+_GLOB = frozenset("*?[\\")
 _ESCAPED_IN_REGEX = frozenset(".+()|{}$")
 # Letters that mean something to Go's regexp and Python's alike when behind a backslash.
 _CLASSES = frozenset("dDwWsSbBafnrtv")
@@ -71,12 +75,13 @@ class Pattern:
         names = directory.split("/")
         if "**" in self.text or "\\" in self.text or "[" in self.text:
             # Hard to cut at "/": only what stands before the first wildcard is looked at.
-            literal = _GLOB.split(self.text, maxsplit=1)[0].rpartition("/")[0]
+            at = next((at for at, char in enumerate(self.text) if char in _GLOB), len(self.text))
+            literal = self.text[:at].rpartition("/")[0]
             wanted = literal.split("/") if literal else []
             return all(one == other for one, other in zip(wanted, names, strict=False))
         if self.parts is None:
             self.parts = [
-                re.compile(_python_regex(_go_regex(part)[1])) if _GLOB.search(part) else part
+                _regex(_python_regex(_go_regex(part)[1])) if _GLOB.intersection(part) else part
                 for part in self.text.split("/")
             ]
         # Names above the pattern's last one must agree; a directory that it matches as a whole
@@ -90,11 +95,12 @@ class Pattern:
 class _Group:
     """Patterns in a row with the same sign: whether any of them matches."""
 
-    __slots__ = ("exact", "exclusion", "prefixes", "regex", "suffixes")
+    __slots__ = ("exact", "exclusion", "prefixes", "regex", "stars", "suffixes")
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self.exclusion = patterns[0].exclusion
         self.exact: set[str] = set()
+        self.stars: list[tuple[str, str]] = []
         prefixes: list[str] = []
         suffixes: list[str] = []
         regexes: list[str] = []
@@ -108,17 +114,29 @@ class _Group:
                 suffixes.append(suffix)
                 if suffix.startswith("/"):
                     self.exact.add(suffix[1:])
+            elif pattern.kind == "tail":
+                suffixes.append(pattern.text[4:])
+            elif pattern.kind == "star":
+                before, _, after = pattern.text.partition("*")
+                self.stars.append((before, after))
             else:
                 regexes.append(pattern.regex)
         self.prefixes = tuple(prefixes)
         self.suffixes = tuple(suffixes)
-        self.regex = re.compile("|".join(f"(?:{one})" for one in regexes)) if regexes else None
+        self.regex = _regex("|".join(f"(?:{one})" for one in regexes)) if regexes else None
 
     def matches(self, path: str) -> bool:
         return (
             path in self.exact
             or path.startswith(self.prefixes)
             or path.endswith(self.suffixes)
+            or any(
+                path.startswith(before)
+                and path.endswith(after)
+                and len(path) >= len(before) + len(after)
+                and "/" not in path[len(before) : len(path) - len(after)]
+                for before, after in self.stars
+            )
             or (self.regex is not None and self.regex.match(path) is not None)
         )
 
@@ -338,12 +356,24 @@ def _compile(pattern: str) -> tuple[str, str]:
     kind, expression = _go_regex(pattern)
     if kind != "regex":
         return kind, ""
+    if not _GLOB.intersection(pattern.replace("*", "")):
+        # The usual ones need no ``re``: ``*.o``, ``a*b/c``, ``**/*.pyc``.
+        if pattern.count("*") == 1:
+            return "star", ""
+        if pattern.startswith("**/*") and pattern.count("*") == 3 and "/" not in pattern[4:]:
+            return "tail", ""
     expression = _python_regex(expression)
+    _regex(expression)
+    return kind, expression
+
+
+def _regex(expression: str) -> re.Pattern[str]:
+    import re
+
     try:
-        re.compile(expression)
+        return re.compile(expression)
     except re.error as error:
         raise PatternError("syntax error in pattern") from error
-    return kind, expression
 
 
 def _python_regex(expression: str) -> str:
