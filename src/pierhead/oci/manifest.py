@@ -23,6 +23,8 @@ INDEX_TYPES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFEST_TYPES: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 CONFIG_TYPES: Final = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
+IN_TOTO: Final = "application/vnd.in-toto+json"
+
 ANNOTATION_REF_NAME: Final = "org.opencontainers.image.ref.name"
 ANNOTATION_IMAGE_NAME: Final = "io.containerd.image.name"
 
@@ -65,6 +67,11 @@ class Index(msgspec.Struct, kw_only=True, omit_defaults=True, rename="camel"):
     media_type: str = ""
     manifests: list[Descriptor] = []
     annotations: dict[str, str] | None = None
+
+
+def attests(manifest: Manifest) -> bool:
+    """Whether it has attestations for layers: BuildKit gives those an image's config, too."""
+    return bool(manifest.layers) and all(layer.media_type == IN_TOTO for layer in manifest.layers)
 
 
 def decode_manifest(data: bytes) -> Manifest | Index:

@@ -13,7 +13,6 @@ from pierhead.oci.digest import Digest, sha256
 from pierhead.oci.manifest import Descriptor, PlatformField
 from pierhead.oci.platform import Platform
 
-IN_TOTO: Final = "application/vnd.in-toto+json"
 PREDICATE: Final = "in-toto.io/predicate-type"
 REFERENCE_TYPE: Final = "vnd.docker.reference.type"
 REFERENCE_DIGEST: Final = "vnd.docker.reference.digest"
@@ -107,7 +106,7 @@ def attestation_manifest(
     blobs = [json.dumps(statement, separators=(",", ":")).encode() for statement in statements]
     layers = [
         {
-            "mediaType": IN_TOTO,
+            "mediaType": oci.IN_TOTO,
             "digest": sha256(blob),
             "size": len(blob),
             "annotations": {PREDICATE: statement["predicateType"]},

@@ -215,7 +215,7 @@ def _descend(
         image.indexes.append(raw)
         for child in decoded.manifests:
             _descend(archive, child, wanted, image, depth - 1)
-    elif decoded.config.media_type in manifest.CONFIG_TYPES:
+    elif decoded.config.media_type in manifest.CONFIG_TYPES and not manifest.attests(decoded):
         leaf = _leaf(archive, decoded, raw)
         if leaf is None or (image.indexes and not all(name in archive for name in leaf.layers)):
             return  # a part of an index of which only some documents were saved along

@@ -209,10 +209,11 @@ class _Archive:
                 kept = self._index.content.manifests.get(digest)
                 if kept is None or not self._blobs.exists(digest):
                     continue
-                yield self._document(self._blobs.read(digest))
+                data = self._blobs.read(digest)
+                yield self._document(data)
                 if kept.is_index:
                     below += kept.children
-                elif kept.image_id is None:
+                elif kept.image_id is None or _attests(data):
                     for member in members.get(digest, ()):
                         if member not in self._written and self._blobs.exists(member):
                             size = os.stat(self._blobs.path(member)).st_size
@@ -287,6 +288,11 @@ async def _read(path: Path, offset: int, length: int) -> AsyncIterator[bytes]:
             length -= len(chunk)
     finally:
         os.close(fd)
+
+
+def _attests(data: bytes) -> bool:
+    decoded = manifest.decode_manifest(data)
+    return isinstance(decoded, Manifest) and manifest.attests(decoded)
 
 
 def _named(descriptor: Descriptor, names: list[str]) -> list[Descriptor]:

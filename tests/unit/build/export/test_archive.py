@@ -7,7 +7,8 @@ import pytest
 
 from pierhead.build.model import Output
 from pierhead.errors import InvalidParameter
-from unit.build.export.conftest import ARM64, Build
+from unit.build.export.conftest import ARM64, Build, Received
+from unit.engine.images.conftest import chunked
 
 
 async def test_an_oci_layout(build: Build) -> None:
@@ -66,3 +67,19 @@ async def test_docker_archives_have_one_platform(build: Build) -> None:
     images = [build.assembled(b"one"), build.assembled(b"two", platform=ARM64)]
     with pytest.raises(InvalidParameter, match="manifest lists"):
         await build.export(build.solved(*images), Output(type="docker"))
+
+
+async def test_attestations_survive_load_and_save(build: Build) -> None:
+    solved = build.solved(build.assembled(b"one"), tags=["app"], provenance={"mode": "min"})
+    result = await build.export(solved, Output(type="oci"))
+    data = build.client.received[0].data
+    messages = [message async for message in build.world.images.load(chunked(data))]
+    assert "error" not in messages[-1]
+    [image] = build.world.images.index.images.values()
+    assert image.id == result.metadata["containerimage.config.digest"]
+    saved = b"".join([chunk async for chunk in build.world.images.save(["app"])])
+    got = Received()
+    got.data = saved
+    before, after = build.client.received[0].files(), got.files()
+    blobs = {name for name in before if name.startswith("blobs/")}
+    assert blobs <= set(after)
