@@ -18,23 +18,36 @@ for as well go on, the rest is killed. Finished steps stay in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
+from pierhead import tasks
+from pierhead.build.cache.store import CacheStore
 from pierhead.build.export.model import Solved
-from pierhead.build.history import HistoryRecord
+from pierhead.build.history import History, HistoryRecord, NoLogs, StepLogs
 from pierhead.build.model import BuildOptions, BuildResult, Client, Emit, Output
+from pierhead.build.solve.flights import Flights
+from pierhead.build.solve.report import Report
 from pierhead.engine.filters import Filters
+from pierhead.engine.images.content import Lease
 from pierhead.engine.images.model import Image
-from pierhead.errors import NotImplementedYet
+from pierhead.errors import Conflict, NotFound
 from pierhead.oci.platform import Platform
 
 if TYPE_CHECKING:
     from pierhead.build.cache.exporting import CacheExporter
     from pierhead.build.cache.importing import CacheImporter
+    from pierhead.build.cache.usage import Item
     from pierhead.build.execute.executor import Executor
     from pierhead.build.export.exporter import Exporter
     from pierhead.build.files.service import FileService
+    from pierhead.build.solve.bases import BaseImage
+    from pierhead.build.solve.build import Build as OneBuild
+    from pierhead.build.solve.build import Parts as BuildParts
     from pierhead.engine.events import EventBus
     from pierhead.engine.images.service import ImageService
     from pierhead.engine.settings import Settings
@@ -42,6 +55,12 @@ if TYPE_CHECKING:
     from pierhead.store.database import Database
     from pierhead.store.paths import Paths
     from pierhead.store.snapshots import Snapshotter
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+CLOSE_S: Final = 5.0
 
 Pull = Callable[[str, Platform | None, Client, Callable[[dict[str, Any]], None]], Awaitable[Image]]
 """(reference, platform, who has credentials, takes Docker's progress messages) → the image."""
@@ -70,6 +89,22 @@ class BuildService:
         self.files = files
         self.executor = executor
         self.exporter = exporter
+        self.cache = CacheStore(db, images.index, snapshots)
+        self.past = History(db, paths.data_root / "builds" / "logs")
+        self._paths = paths
+        self._blobs = blobs
+        self._snapshots = snapshots
+        self._images = images
+        self._importer = cache_importer
+        self._cache_exporter = cache_exporter
+        self._events = events
+        self._settings = settings
+        self._pull = pull
+        self._flights = Flights()
+        self._open: dict[str, _Open] = {}
+        self._cancelled: set[str] = set()
+
+    # Building
 
     async def build(self, options: BuildOptions, client: Client, emit: Emit) -> BuildResult:
         """Solve and export to ``options.outputs`` (none: into the images).
@@ -77,38 +112,187 @@ class BuildService:
         Raises ``PierError``: ``InvalidParameter`` with a rendered excerpt for a bad Dockerfile,
         ``StepFailed`` for a RUN that failed, ``Conflict`` if ``options.ref`` is being built.
         """
-        raise NotImplementedYet("builds are not there yet")
+        solved = await self.solve(options, client, emit)
+        error: BaseException | None = None
+        try:
+            return await self.export(solved, options.outputs, client, emit)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            await self.release(solved, error)
 
     async def solve(self, options: BuildOptions, client: Client, emit: Emit) -> Solved:
         """Make or find all layers; nothing is recorded as an image yet. ``release`` it."""
-        raise NotImplementedYet("builds are not there yet")
+        from pierhead.build.solve.build import Build
+
+        ref = options.ref or secrets.token_hex(13)[:25]
+        if ref in self._open:
+            raise Conflict(f"build {ref} is under way")
+        options.ref = ref
+        opened = self._begin(ref, options, emit)
+        build = Build(self._parts(), options, client, opened.report, opened.lease, ref)
+        try:
+            solved = await self._watched(opened, build.solve())
+        except BaseException as error:
+            await asyncio.shield(self._close(build))
+            self._end(opened, error)
+            raise
+        await self._close(build)
+        opened.solved = solved
+        return solved
 
     async def export(
         self, solved: Solved, outputs: Sequence[Output], client: Client, emit: Emit
     ) -> BuildResult:
         """Give a solved build away; may be called several times before ``release``."""
-        raise NotImplementedYet("builds are not there yet")
+        opened = self._open.get(solved.ref)
+        if opened is None:
+            raise NotFound(f"no such build: {solved.ref}")
+        result = await self._watched(opened, self._export(opened, solved, outputs, client))
+        opened.record.images = [
+            {
+                "platform": image.platform,
+                "id": image.id,
+                "manifest": image.manifest or "",
+            }
+            for image in result.images
+        ]
+        opened.record.digest = result.digest or ""
+        return result
+
+    async def _export(
+        self, opened: _Open, solved: Solved, outputs: Sequence[Output], client: Client
+    ) -> BuildResult:
+        emit = opened.report.tap
+        result = await self.exporter.export(solved, outputs, client, emit)
+        for number, option in enumerate(solved.options.cache_to):
+            if option.type != "inline":
+                result.metadata.update(
+                    await self._cache_exporter.export(solved, option, client, emit, number=number)
+                )
+        result.ref = solved.ref
+        result.warnings = list(solved.warnings)
+        return result
 
     async def release(self, solved: Solved, error: BaseException | None = None) -> None:
         """Let go of a solved build's layers and close its history record. Idempotent."""
-        raise NotImplementedYet("builds are not there yet")
+        opened = self._open.get(solved.ref)
+        if opened is not None and opened.solved is solved:
+            self._end(opened, error)
 
     async def describe(
         self, options: BuildOptions, client: Client, emit: Emit, call: str
     ) -> dict[str, Any]:
         """``--call``: ``check`` (or ``lint``), ``outline`` or ``targets``: JSON as BuildKit's
         subrequests give it (``result.json``). Nothing is built."""
-        raise NotImplementedYet("builds are not there yet")
+        from pierhead.build.solve import describe
+        from pierhead.build.solve.build import Build
+
+        record = HistoryRecord(ref=options.ref or secrets.token_hex(13)[:25])
+        report = Report(emit, record, NoLogs())
+        with self._images.index.lease() as lease:
+            build = Build(self._parts(), options, client, report, lease, record.ref)
+            try:
+                return await describe.describe(build, call)
+            finally:
+                await asyncio.shield(build.close())
 
     def cancel(self, ref: str) -> bool:
         """Stop the build ``ref`` (``POST /build/cancel``). False: there's none that runs."""
-        raise NotImplementedYet("builds are not there yet")
+        opened = self._open.get(ref)
+        if opened is None or opened.task is None or opened.task.done():
+            return False
+        opened.cancelled = True
+        opened.task.cancel()
+        return True
+
+    # One build's life
+
+    def _parts(self) -> BuildParts:
+        from pierhead.build.solve.build import Parts
+
+        return Parts(
+            snapshots=self._snapshots,
+            images=self._images,
+            files=self.files,
+            executor=self.executor,
+            cache=self.cache,
+            importer=self._importer,
+            flights=self._flights,
+            pull=self._pull,
+            solved=self._solved_base,
+        )
+
+    def _begin(self, ref: str, options: BuildOptions, emit: Emit) -> _Open:
+        record = self.past.begin(ref, options)
+        logs = self.past.open_log(ref)
+        report = Report(emit, record, logs, in_order=options.classic)
+        lease = self._images.index.lease()
+        opened = _Open(record=record, report=report, lease=lease, logs=logs)
+        self._open[ref] = opened
+        return opened
+
+    async def _watched(self, opened: _Open, work: Coroutine[Any, Any, T]) -> T:
+        """Do ``work`` so that ``cancel`` can stop it, in a task of its own."""
+        task = opened.task = tasks.spawn(tasks.outcome(work), name=f"build {opened.record.ref}")
+        try:
+            result = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if opened.cancelled:
+                raise Conflict("build was cancelled") from None
+            task.cancel()
+            await asyncio.wait([task])
+            raise
+        if isinstance(result, Exception):
+            raise result
+        return cast("T", result)
+
+    async def _close(self, build: OneBuild) -> None:
+        try:
+            await build.close()
+        except Exception:
+            log.exception("a build's sources can't be given back")
+
+    def _end(self, opened: _Open, error: BaseException | None) -> None:
+        self._open.pop(opened.record.ref, None)
+        opened.lease.release()
+        opened.logs.close()
+        self.cache.flush()
+        self.past.end(opened.record, error, cancelled=opened.cancelled)
+
+    def _solved_base(self, ref: str, platform: Platform) -> BaseImage:
+        """A build that is open as the base of another one (``solved://``)."""
+        from pierhead.build.solve.bases import BaseImage
+
+        opened = self._open.get(ref)
+        if opened is None or opened.solved is None:
+            raise NotFound(f"no such solved build: {ref}")
+        images = opened.solved.images
+        for image in images:
+            if (
+                platform.matches(
+                    image.platform.os, image.platform.architecture, image.platform.variant
+                )
+                or len(images) == 1
+            ):
+                return BaseImage(
+                    chain_id=image.chains[-1] if image.chains else None,
+                    config=image.config,
+                    image_id=None,
+                    name=ref,
+                )
+        raise NotFound(f"build {ref} has no image for {platform}")
+
+    # The cache
 
     def usage(self, filters: Filters | None = None) -> list[dict[str, Any]]:
         """The cache's records as ``BuildCache`` of the API (``ID``, ``Parents``, ``Type``,
         ``Description``, ``InUse``, ``Shared``, ``Size``, ``CreatedAt``, ``LastUsedAt``,
         ``UsageCount``): steps, cache mounts, kept contexts and downloads."""
-        raise NotImplementedYet("builds are not there yet")
+        from pierhead.build.cache import usage
+
+        return usage.listed(self._usage(), filters)
 
     async def prune(
         self,
@@ -122,36 +306,86 @@ class BuildService:
         """Drop cache records; ids and bytes freed. Filters as the API's: ``until``, ``id``,
         ``parent``, ``type``, ``description``, ``inuse``, ``shared``, ``private``. Without
         ``all`` only what no image needs. ``keep_bytes``: stop when no more than that is left."""
-        raise NotImplementedYet("builds are not there yet")
+        from pierhead.build.cache import prune
+
+        await self.executor.mounts.measure()
+        return await prune.prune(
+            self._usage(),
+            self.cache,
+            self.executor.mounts,
+            self.files,
+            filters,
+            all=all,
+            keep_bytes=max(keep_bytes, reserved_bytes),
+            min_free_bytes=min_free_bytes,
+            data_root=self._paths.data_root,
+        )
+
+    def _usage(self) -> list[Item]:
+        from pierhead.build.cache import usage
+
+        return usage.items(
+            self.cache, self._images.index, self._snapshots, self.executor.mounts, self.files
+        )
+
+    # History
 
     def history(self) -> list[HistoryRecord]:
         """All builds, those that run as well, newest first."""
-        raise NotImplementedYet("builds are not there yet")
+        return self.past.all()
 
     def history_record(self, ref: str) -> HistoryRecord:
         """One build, by its ref, a unique prefix of it, or ``^0`` (newest), ``^1``...
 
         ``NotFound`` if there is none."""
-        raise NotImplementedYet("builds are not there yet")
+        return self.past.find(ref)
 
     def logs(self, ref: str) -> list[tuple[str, bytes]]:
         """What the steps of a build printed: (step id, bytes kept), in order of their start."""
-        raise NotImplementedYet("builds are not there yet")
+        return self.past.logs(self.past.find(ref).ref)
 
     async def history_remove(self, ref: str = "") -> int:
         """Forget one build, or all that don't run. How many went."""
-        raise NotImplementedYet("builds are not there yet")
+        return self.past.remove(ref)
+
+    # Life
 
     def live_keys(self) -> set[str]:
         """Snapshots that outlive a restart: kept failed steps."""
-        return set()
+        return set(self.executor.live_keys())
 
     def hold(self) -> None:
         """At start, after the snapshotter's recovery and before ``images.recover`` collects:
         lease what the cache has, forget records whose layers are gone."""
+        self.cache.load()
 
     async def recover(self) -> None:
         """At start, after the networks': drop what a kill left half made."""
+        self.past.recover()
+        await self.files.recover()
+        await self.executor.recover()
 
     async def close(self) -> None:
         """Cancel what runs and write what is to be kept."""
+        running = [opened.task for opened in self._open.values() if opened.task is not None]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=CLOSE_S)
+        await self._flights.close()
+        self.cache.flush()
+        await self.executor.close()
+        await self.files.close()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A build that isn't released yet."""
+
+    record: HistoryRecord
+    report: Report
+    lease: Lease
+    logs: StepLogs
+    task: asyncio.Task[Any] | None = None
+    solved: Solved | None = None
+    cancelled: bool = False

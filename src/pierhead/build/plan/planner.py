@@ -45,6 +45,7 @@ from pierhead.build.plan.model import (
 from pierhead.errors import InvalidParameter, PierError
 from pierhead.oci import platform as platforms
 from pierhead.oci import reference
+from pierhead.oci.digest import is_digest, is_hex
 from pierhead.oci.image_config import History, ImageConfig, RootFs, RunConfig
 from pierhead.oci.platform import Platform
 
@@ -216,6 +217,8 @@ class Planner:
             return FromNothing()
         if name in self._request.named_contexts:
             return FromContext(name)
+        if is_digest(name) or (len(name) == 64 and is_hex(name)):
+            return FromImage(name, platform or self._platform)  # an image id
         try:
             ref = reference.parse(name)
         except InvalidParameter as error:

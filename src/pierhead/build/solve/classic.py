@@ -1,0 +1,179 @@
+"""What only the classic door has: numbered steps in order, and an image after each of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pierhead import __version__
+from pierhead.build.cache.store import CacheStore, Record
+from pierhead.build.dockerfile.model import Dockerfile
+from pierhead.build.plan import keys
+from pierhead.build.plan.config import clone
+from pierhead.build.plan.model import CopyOp, Plan, RunOp, StagePlan, Step, WorkdirOp
+from pierhead.build.solve.layers import diff_ids
+from pierhead.engine.images.clock import format_rfc3339
+from pierhead.engine.images.index import ImageIndex
+from pierhead.oci.digest import ImageId
+from pierhead.oci.image_config import History, ImageConfig, RootFs
+from pierhead.store.snapshots import Snapshotter
+
+if TYPE_CHECKING:
+    from pierhead.build.solve.stage import StageResult
+    from pierhead.build.solve.steps import Result
+
+
+class Numbers:
+    """``Step 3/7``: which number each step has, and which place in the order of telling.
+
+    ARGs before the first FROM count, ONBUILD's steps don't.
+    """
+
+    def __init__(self, dockerfile: Dockerfile, stages: Mapping[int, int], labels: int) -> None:
+        """``stages``: index of each needed stage → how many ONBUILD steps it begins with;
+        ``labels``: how many LABELs of ``--label`` end the last of them."""
+        self.args = len(dockerfile.args)
+        number, order = self.args, self.args
+        self._bases: dict[int, tuple[int, int]] = {}
+        self._steps: dict[tuple[int, int], tuple[int, int]] = {}
+        for index in sorted(stages):
+            number, order = number + 1, order + 1
+            self._bases[index] = (number, order)
+            count = stages[index] + len(dockerfile.stages[index].instructions)
+            if index == max(stages):
+                count += labels
+            for position in range(count):
+                order += 1
+                if position < stages[index]:
+                    self._steps[index, position] = (0, order)
+                else:
+                    number += 1
+                    self._steps[index, position] = (number, order)
+        self.total = number
+
+    @classmethod
+    def of(cls, dockerfile: Dockerfile, plan: Plan) -> Numbers:
+        triggers = {
+            index: sum(step.is_trigger for step in stage.steps)
+            for index, stage in plan.stages.items()
+        }
+        return cls(dockerfile, triggers, len(plan.labels))
+
+    def base(self, index: int) -> tuple[int, int]:
+        return self._bases[index]
+
+    def step(self, index: int, position: int) -> tuple[int, int]:
+        return self._steps[index, position]
+
+
+class Intermediate:
+    """Records an image after every step, as its children's parent."""
+
+    def __init__(self, index: ImageIndex, cache: CacheStore, snapshots: Snapshotter) -> None:
+        self._index = index
+        self._cache = cache
+        self._snapshots = snapshots
+        self.epoch_s: int | None = None
+
+    def base(self, stage: StagePlan, result: StageResult) -> ImageId | None:
+        return result.image
+
+    def step(
+        self, stage: StagePlan, position: int, step: Step, result: StageResult, done: Result | None
+    ) -> tuple[ImageId, bool]:
+        """Make (or find) the image after ``step``; its id, and whether all of it was known."""
+        chain_id, empty = result.chain_id, True
+        if done is not None and done.changed:
+            chain_id, empty = done.chain_id, False
+        created_by = step.created_by
+        if done is not None and isinstance(step.op, CopyOp):
+            created_by = created_by.replace("{files}", done.shown)
+        cached = done is None or done.cached
+        if done is not None:
+            created_ns = done.created_ns
+        else:
+            created_ns, cached = self._when(result, step, created_by, use=not stage.ignore_cache)
+        result.created_ns.append(created_ns)
+        result.empty.append(empty)
+        result.files.append(created_by)
+        result.chain_id = chain_id
+        config = self._config(stage, position, step, result, created_by)
+        image = self._index.add(config.encode(), parent=result.image)
+        result.parent, result.image = result.image, image.id
+        return image.id, cached
+
+    def _when(
+        self, result: StageResult, step: Step, created_by: str, *, use: bool
+    ) -> tuple[int, bool]:
+        """When a step that only changes the config was done first."""
+        parts = {"op": "config", "parent": result.image or "", "text": created_by}
+        key = keys.key(parts)
+        record = self._cache.get(key) if use else None
+        if record is not None:
+            return record.created_ns, True
+        now = time.time_ns()
+        self._cache.put(
+            Record(
+                key=key,
+                chain_id=None,
+                size_bytes=0,
+                created_ns=now,
+                used_ns=now,
+                uses=1,
+                description=step.text,
+                kind="config",
+            )
+        )
+        return now, False
+
+    def _config(
+        self, stage: StagePlan, position: int, step: Step, result: StageResult, created_by: str
+    ) -> ImageConfig:
+        base = stage.config
+        run = clone(step.config)
+        run.image = result.image or ""
+        container = clone(run)
+        container.cmd = command_of(step, created_by)
+        times = [self._stamp(when) for when in result.created_ns]
+        texts = result.files
+        own = [
+            History(
+                created=times[number],
+                created_by=texts[number],
+                author=stage.steps[number].author,
+                empty_layer=result.empty[number],
+            )
+            for number in range(position + 1)
+        ]
+        return ImageConfig(
+            architecture=base.architecture,
+            variant=base.variant,
+            os=base.os,
+            os_version=base.os_version,
+            created=times[-1],
+            author=step.author,
+            docker_version=__version__,
+            config=run,
+            container_config=container,
+            rootfs=RootFs(diff_ids=diff_ids(self._snapshots, result.chain_id)),
+            history=[*base.history[: stage.base_history], *own],
+        )
+
+    def _stamp(self, created_ns: int | None) -> str:
+        when = created_ns or 0
+        if self.epoch_s is not None:
+            when = min(when, self.epoch_s * 1_000_000_000)
+        return format_rfc3339(when)
+
+
+def command_of(step: Step, created_by: str) -> list[str]:
+    """``container_config.Cmd``: what the step's container would have been made with."""
+    if isinstance(step.op, RunOp):
+        return [created_by] if created_by.startswith("|") else list(step.op.args)
+    shell = step.config.shell or ["/bin/sh", "-c"]
+    rest = created_by.removeprefix(" ".join(shell) + " ")
+    if isinstance(step.op, CopyOp | WorkdirOp):
+        return [*shell, rest]
+    marker = "#(nop) "
+    return [*shell, marker, rest.removeprefix(marker).removeprefix(" ")]

@@ -1,0 +1,116 @@
+"""Work that several builds may need at once is done once.
+
+``Flights.run`` joins the work that is under way for a key, or starts it. Work runs in a task
+of its own: a build that goes away leaves it, and the last one to leave cancels it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeVar
+
+from pierhead import tasks
+
+T = TypeVar("T")
+
+Log = Callable[[int, bytes], None]
+
+REPLAY_LIMIT_BYTES: Final = 256 << 10
+"""Of output, for who joins late."""
+
+
+class Flight(Generic[T]):
+    """One piece of work, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[T] | None = None
+        self.waiting = 0
+        self._listeners: list[Log] = []
+        self._said: list[tuple[int, bytes]] = []
+        self._said_bytes = 0
+
+    def log(self, stream: int, data: bytes) -> None:
+        """Output of the work, to everybody who waits for it."""
+        if self._said_bytes < REPLAY_LIMIT_BYTES:
+            self._said.append((stream, data))
+            self._said_bytes += len(data)
+        for listener in self._listeners:
+            listener(stream, data)
+
+    def listen(self, log: Log) -> None:
+        for stream, data in self._said:
+            log(stream, data)
+        self._listeners.append(log)
+
+    def leave(self, log: Log) -> None:
+        if log in self._listeners:
+            self._listeners.remove(log)
+
+
+class Flights:
+    """By key; keys of different kinds of work must differ."""
+
+    def __init__(self) -> None:
+        self._flights: dict[str, Flight[Any]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._flights
+
+    async def run(
+        self, key: str, work: Callable[[Flight[T]], Awaitable[T]], log: Log | None = None
+    ) -> T:
+        """The result of ``work`` (or of the same work that runs already), or its error."""
+        flight: Flight[T] | None = self._flights.get(key)
+        while flight is not None and flight.waiting == 0:
+            # Everybody left: it is being cancelled. Wait until its things are gone.
+            if flight.task is not None:
+                await asyncio.wait([flight.task])
+            flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = Flight()
+            flight.task = tasks.spawn(
+                self._outcome(key, flight, work), name=f"build step {key[7:19]}"
+            )
+        return await self._wait(flight, log)
+
+    async def _outcome(
+        self, key: str, flight: Flight[T], work: Callable[[Flight[T]], Awaitable[T]]
+    ) -> Any:
+        """The work with its error as a value: whoever waits decides, nothing is logged."""
+        try:
+            return await tasks.outcome(work(flight))
+        finally:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+
+    async def _wait(self, flight: Flight[T], log: Log | None) -> T:
+        task = flight.task
+        assert task is not None
+        flight.waiting += 1
+        if log is not None:
+            flight.listen(log)
+        try:
+            result: Any = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if flight.waiting == 1 and not task.done():
+                flight.waiting = 0  # nobody may join any more
+                task.cancel()
+                await asyncio.wait([task])
+                flight.waiting = 1
+            raise
+        finally:
+            flight.waiting -= 1
+            if log is not None:
+                flight.leave(log)
+        if isinstance(result, Exception):
+            raise result
+        return result  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """Cancel all that is under way and wait for it."""
+        running = [flight.task for flight in self._flights.values() if flight.task is not None]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)

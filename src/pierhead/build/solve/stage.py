@@ -1,0 +1,290 @@
+"""One platform's stages, solved side by side: each goes through its steps in order.
+
+A stage waits for another one only where it needs it: as its base, or at the step that
+copies or mounts from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pierhead import tasks
+from pierhead.build.dockerfile.model import SourceText
+from pierhead.build.export.model import StepRecord
+from pierhead.build.plan.model import (
+    FromContext,
+    FromImage,
+    FromNothing,
+    FromStage,
+    Origin,
+    Plan,
+    StagePlan,
+    Step,
+)
+from pierhead.build.solve import errors
+from pierhead.build.solve.bases import Bases
+from pierhead.build.solve.classic import Intermediate, Numbers
+from pierhead.build.solve.report import Report, Reported
+from pierhead.build.solve.sources import Tree
+from pierhead.build.solve.steps import Result, Runner, words
+from pierhead.errors import PierError
+from pierhead.oci.digest import ChainId, Digest, ImageId
+
+
+@dataclass(slots=True, kw_only=True)
+class StageResult:
+    """A stage that is done."""
+
+    chain_id: ChainId | None
+    created_ns: list[int | None]
+    """One for each history entry of the plan's own (not the base's); ``None``: not known."""
+    empty: list[bool]
+    """The same: whether that step made no layer after all (classic)."""
+    files: list[str]
+    """The same: what the classic COPY's text has for its files."""
+    keys: list[tuple[str, ChainId | None]] = field(default_factory=list)
+    records: list[StepRecord] = field(default_factory=list)
+    image: ImageId | None = None
+    """Classic: the image of its last step."""
+    parent: ImageId | None = None
+    last: Digest | None = None
+    """The last step's digest, for the graph that doors draw."""
+
+
+class Stages:
+    """The stages of one plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        runner: Runner,
+        bases: Bases,
+        report: Report,
+        source: SourceText,
+        *,
+        numbers: Numbers | None = None,
+        intermediate: Intermediate | None = None,
+    ) -> None:
+        self._plan = plan
+        self._runner = runner
+        self._bases = bases
+        self._report = report
+        self._source = source
+        self._numbers = numbers
+        self._intermediate = intermediate
+        self._tasks: dict[int, asyncio.Task[StageResult | Exception]] = {}
+        self.results: dict[int, StageResult] = {}
+
+    async def solve(self) -> StageResult:
+        """Do all stages; the target's result. The first error ends the others."""
+        for index, stage in sorted(self._plan.stages.items()):
+            self._tasks[index] = tasks.spawn(
+                tasks.outcome(self._stage(stage)), name=f"stage {stage.name or index}"
+            )
+        try:
+            left = set(self._tasks.values())
+            while left:
+                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    result = task.result()
+                    if isinstance(result, Exception):
+                        raise result
+        finally:
+            running = [task for task in self._tasks.values() if not task.done()]
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running)
+        return self.results[self._plan.target]
+
+    async def _result(self, index: int) -> StageResult:
+        found = await asyncio.shield(self._tasks[index])
+        if isinstance(found, Exception):
+            raise _FollowUp(found)
+        return found
+
+    async def _tree(self, origin: Origin) -> Tree:
+        """Where a step takes files from."""
+        sources = self._runner.sources
+        if isinstance(origin, FromStage):
+            result = await self._result(origin.index)
+            return sources.chain(result.chain_id, self._plan.stages[origin.index].name)
+        if isinstance(origin, FromImage):
+            base = await self._bases.image(origin)
+            return sources.chain(base.chain_id, origin.name)
+        if isinstance(origin, FromNothing):
+            return sources.chain(None, "scratch")
+        if isinstance(origin, FromContext):
+            base_of = await self._bases.named(origin)
+            if base_of is not None:
+                return sources.chain(base_of.chain_id, origin.name)
+        return await sources.tree(origin)
+
+    async def _stage(self, stage: StagePlan) -> StageResult:
+        result = StageResult(chain_id=None, created_ns=[], empty=[], files=[])
+        await self._base(stage, result)
+        if stage.platform is not None and self._intermediate is not None:
+            result.image = self._intermediate.base(stage, result)
+        for position, step in enumerate(stage.steps):
+            await self._step(stage, position, step, result)
+        self.results[stage.index] = result
+        return result
+
+    async def _base(self, stage: StagePlan, result: StageResult) -> None:
+        origin = stage.base
+        if isinstance(origin, FromStage):
+            base = await self._result(origin.index)
+            result.chain_id, result.last = base.chain_id, base.last
+            result.image = base.image
+        elif isinstance(origin, FromImage):
+            image = await self._bases.image(origin)
+            result.chain_id, result.image = image.chain_id, image.image_id
+        elif isinstance(origin, FromContext):
+            named = await self._bases.named(origin)
+            if named is not None:
+                result.chain_id, result.image = named.chain_id, named.image_id
+            else:
+                tree = await self._runner.sources.tree(origin)
+                result.chain_id = await self._bases.layer_of(tree)
+        if result.chain_id is not None:
+            self._runner.lease.add_chains([result.chain_id])
+        number, order = self._numbers.base(stage.index) if self._numbers else (0, 0)
+        if stage.base_step or self._numbers is not None:
+            step = self._bases.started.pop(stage.index, None) or self._report.start(
+                stage.base_step or stage.instruction,
+                identity=f"{self._plan.platform} {stage.index} base",
+                stage=stage.name,
+                instruction=stage.instruction,
+                number=number,
+                total=self._numbers.total if self._numbers else 0,
+                lines=stage.location.lines,
+                order=order,
+            )
+            result.last = step.step
+            step.done(cached=True, image_id=result.image or "")
+            self._record(stage, step, None, result, "", stage.location.lines)
+
+    async def _step(self, stage: StagePlan, position: int, step: Step, result: StageResult) -> None:
+        if step.op is None and self._numbers is None:
+            if step.created_by:
+                result.created_ns.append(None)
+                result.empty.append(step.empty_layer)
+                result.files.append("")
+            return
+        started: list[Reported] = []
+
+        def reported() -> Reported:
+            if not started:
+                number, order = (
+                    self._numbers.step(stage.index, position) if self._numbers else (0, 0)
+                )
+                started.append(
+                    self._report.start(
+                        step.name or step.instruction,
+                        identity=f"{self._plan.platform} {stage.index} {position}",
+                        inputs=(result.last,) if result.last is not None else (),
+                        stage=stage.name,
+                        instruction=step.instruction,
+                        number=number,
+                        total=self._numbers.total if self._numbers else 0,
+                        lines=step.location.lines,
+                        order=order,
+                    )
+                )
+            return started[0]
+
+        try:
+            await self._do(stage, position, step, result, reported)
+        except _FollowUp as error:
+            raise error.cause_ from None
+        except asyncio.CancelledError:
+            if started:
+                started[0].done(canceled=True, error="context canceled")
+            raise
+        except Exception as error:
+            if isinstance(error, PierError):
+                error = words(error, classic=self._runner.options.classic, op=step.op)
+            errors.locate(error, step.location, self._source)
+            text = error.message if isinstance(error, PierError) else str(error)
+            debug_id = getattr(error, "debug_id", "")
+            reported().kept.debug_id = debug_id
+            reported().done(error=text)
+            raise error
+
+    async def _do(
+        self,
+        stage: StagePlan,
+        position: int,
+        step: Step,
+        result: StageResult,
+        reported: Callable[[], Reported],
+    ) -> None:
+        runner = self._runner
+        base = result.chain_id
+        if self._numbers is not None:
+            reported()
+        if step.op is None:
+            done = None
+        else:
+            done = await runner.step(
+                base,
+                step,
+                self._tree,
+                stage.platform,
+                reported,
+                place=f"{runner.project} {stage.name} {position}" if runner.project else "",
+                use_cache=not stage.ignore_cache,
+            )
+        told = reported()
+        image_id, cached = "", done is not None and done.cached
+        if self._intermediate is not None:
+            image_id, cached = self._intermediate.step(stage, position, step, result, done)
+        elif done is not None:
+            result.chain_id = done.chain_id
+            result.created_ns.append(done.created_ns)
+            result.empty.append(False)
+            result.files.append("")
+        if done is not None:
+            result.keys.append((done.key, done.chain_id))
+        told.done(
+            cached=cached,
+            miss=done.miss if done is not None and not done.cached else "",
+            image_id=image_id,
+        )
+        self._record(stage, told, done, result, step.instruction, step.location.lines)
+        result.last = told.step
+
+    def _record(
+        self,
+        stage: StagePlan,
+        told: Reported,
+        done: Result | None,
+        result: StageResult,
+        instruction: str,
+        lines: tuple[int, int],
+    ) -> None:
+        kept = told.kept
+        result.records.append(
+            StepRecord(
+                id=told.step,
+                name=kept.name,
+                instruction=instruction or stage.instruction,
+                started_ns=kept.started_ns,
+                finished_ns=kept.finished_ns,
+                cached=kept.cached,
+                inputs=tuple(kept.inputs),
+                chain_id=result.chain_id,
+                miss=kept.miss,
+                lines=lines,
+            )
+        )
+
+
+class _FollowUp(Exception):
+    """Another stage failed: its error is told there, not again at who waited for it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause_ = cause
