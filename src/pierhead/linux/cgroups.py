@@ -51,7 +51,10 @@ class Layout:
         """Every tree once."""
         if self.version == "v2":
             return [ROOT]
-        return list(dict.fromkeys(self.paths.values()))
+        trees = list(dict.fromkeys(self.paths.values()))
+        if self.version == "hybrid":
+            trees.append(ROOT / "unified")  # has no controllers, but crun makes groups there too
+        return trees
 
     def directory(self, controller: str, cgroup: str) -> Path | None:
         """Where the group's files of this controller are; None when it is not mounted."""

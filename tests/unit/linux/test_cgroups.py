@@ -36,6 +36,7 @@ def test_hybrid_is_told_by_the_unified_mount(monkeypatch: pytest.MonkeyPatch) ->
     assert layout.paths["cpuacct"] == Path("/sys/fs/cgroup/cpu,cpuacct")
     assert layout.paths["systemd"] == Path("/sys/fs/cgroup/systemd")
     assert layout.hierarchies().count(Path("/sys/fs/cgroup/cpu,cpuacct")) == 1
+    assert layout.hierarchies()[-1] == Path("/sys/fs/cgroup/unified")  # crun makes groups there
 
 
 @pytest.mark.usefixtures("kernel")
