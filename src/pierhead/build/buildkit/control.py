@@ -21,8 +21,14 @@ from pierhead.build.buildkit.options import (
     outputs_of,
     upload_id,
 )
-from pierhead.build.buildkit.session import SessionClient
+from pierhead.build.buildkit.session import (
+    ID_HEADER,
+    KEY_HEADER,
+    METHOD_HEADER,
+    SessionClient,
+)
 from pierhead.build.buildkit.status import Translator
+from pierhead.build.buildkit.tunnel import Tunnel, Tunneled, headers_of
 from pierhead.build.export.model import Solved
 from pierhead.build.model import BuildOptions, BuildResult, CacheOption
 from pierhead.errors import InvalidParameter, NotFound, NotImplementedYet, PierError
@@ -182,7 +188,17 @@ class Control:
 
     async def session(self, stream: Stream) -> None:
         """A session on a stream of messages: what clients without an HTTP door use."""
-        raise NotImplementedYet("sessions come by POST /session here")
+        tunnel = Tunnel(stream)
+        running = tasks.spawn(tasks.outcome(tunnel.run()), name="buildkit-session-tunnel")
+        try:
+            await self._door.serve_session(
+                Tunneled(tunnel),
+                headers_of(stream.metadata, (ID_HEADER, KEY_HEADER)),
+                stream.metadata.getall(METHOD_HEADER.lower(), []),
+            )
+        finally:
+            tunnel.close()
+            await running
 
     # -- about us --------------------------------------------------------------------------
     async def workers(self, stream: Stream) -> None:

@@ -183,15 +183,20 @@ class BuildKitDoor:
         await self.open.add(build)
         work = tasks.spawn(tasks.outcome(self._whole(build, options)), name="buildkit-build")
         translator = Translator()
+        begun = False
         try:
             async for events in build.feed.batches():
                 response = translator.response(events)
                 trace = base64.b64encode(response.SerializeToString()).decode()
+                begun = True
                 yield {"id": "moby.buildkit.trace", "aux": trace}
             outcome = await work
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, PierError) and begun:
+                # No code: clients take one for the exit code of a step, and theirs is 1.
+                yield {"errorDetail": {"message": outcome.message}, "error": outcome.message}
+            elif isinstance(outcome, Exception):
                 raise outcome
-            if outcome:
+            elif outcome:
                 yield {"id": "moby.image.id", "aux": {"ID": outcome}}
         finally:
             work.cancel()

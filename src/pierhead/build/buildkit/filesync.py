@@ -11,7 +11,7 @@ import asyncio
 import stat
 import tarfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import quote_plus
 
@@ -281,7 +281,29 @@ def index_tar(spool: IO[bytes]) -> list[_Member]:
     for known in list(members):
         for parent in _parents(known):
             members.setdefault(parent, _Member(FileStat(path=parent, mode=0o40755), 0))
-    return [members[path] for path in sorted(members, key=lambda path: path.split(b"/"))]
+    ordered = [members[path] for path in sorted(members, key=lambda path: path.split(b"/"))]
+    return _first_names_first(ordered, members)
+
+
+def _first_names_first(ordered: list[_Member], members: dict[bytes, _Member]) -> list[_Member]:
+    """A hard link may only name what was sent before: the first name gets the content."""
+    first: dict[bytes, bytes] = {}
+    found: list[_Member] = []
+    for member in ordered:
+        target = member.file.link if member.file.hard_link else member.file.path
+        origin = members.get(target)
+        if origin is None or not stat.S_ISREG(member.file.mode):
+            found.append(member)
+        elif target in first:
+            link = replace(
+                origin.file, path=member.file.path, size=0, link=first[target], hard_link=True
+            )
+            found.append(_Member(link, 0))
+        else:
+            first[target] = member.file.path
+            file = replace(origin.file, path=member.file.path)
+            found.append(_Member(file, origin.offset))
+    return found
 
 
 def _parents(path: bytes) -> Iterator[bytes]:

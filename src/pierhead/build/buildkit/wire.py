@@ -22,6 +22,8 @@ from grpclib.events import _DispatchServerEvents
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
 from h2.config import H2Configuration
+from h2.errors import ErrorCodes
+from h2.events import StreamReset
 from h2.exceptions import ProtocolError
 
 from pierhead.build.buildkit import messages
@@ -30,7 +32,6 @@ from pierhead.errors import (
     Forbidden,
     InvalidParameter,
     NotFound,
-    NotImplementedYet,
     PierError,
     TooLarge,
     Unauthorized,
@@ -53,13 +54,6 @@ UNARY: Final = Cardinality.UNARY_UNARY
 SERVER_STREAM: Final = Cardinality.UNARY_STREAM
 CLIENT_STREAM: Final = Cardinality.STREAM_UNARY
 BOTH_STREAM: Final = Cardinality.STREAM_STREAM
-
-# Go's clients print other codes than Unknown before the message, so a build's own errors are
-# Unknown, as BuildKit's are.
-_STATUS_OF: Final[Mapping[type[PierError], Status]] = {
-    NotImplementedYet: Status.UNIMPLEMENTED,
-    Unavailable: Status.UNAVAILABLE,
-}
 
 
 class StatusDetails(StatusDetailsCodecBase):
@@ -91,18 +85,15 @@ def handler(serve: Serve, cardinality: Cardinality, request: str, reply: str) ->
             log.debug("client gone", extra={"method": request})
         except Exception as error:
             log.exception("call failed", extra={"method": request})
-            raise GRPCError(Status.INTERNAL, f"{type(error).__name__}: {error}") from error
+            raise GRPCError(Status.UNKNOWN, f"{type(error).__name__}: {error}") from error
 
     return Handler(call, cardinality, messages.get(request), messages.get(reply))
 
 
 def refusal(error: PierError, details: Sequence[tuple[str, bytes]] = ()) -> GRPCError:
-    """An error of ours as gRPC's."""
-    status = Status.UNKNOWN
-    for kind, code in _STATUS_OF.items():
-        if isinstance(error, kind):
-            status = code
-    return GRPCError(status, error.message, list(details))
+    """An error of ours as gRPC's. Go's clients print any other code before the message, at
+    each hop once more; so it is "unknown", as BuildKit's own errors are."""
+    return GRPCError(Status.UNKNOWN, error.message, list(details))
 
 
 def translate(error: GRPCError | StreamTerminatedError) -> PierError:
@@ -164,6 +155,17 @@ class _ClientProtocol(H2Protocol):
         self.gone = asyncio.Event()
         self._connection = connection
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        processors: dict[Any, Any] = self.processor.processors
+        processors[StreamReset] = self._reset
+
+    def _reset(self, event: StreamReset) -> None:
+        """Go's servers reset a stream that they have ended and we haven't: no fault of theirs."""
+        stream = self.processor.streams.get(event.stream_id)
+        if stream is None or stream.trailers is None or event.error_code != ErrorCodes.NO_ERROR:
+            self.processor.process_stream_reset(event)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._connection.lost(exc if isinstance(exc, Exception) else None)
@@ -216,7 +218,9 @@ class Channel(client.Channel):
                     await stream.send_message(first, end=True)
                 yield stream
                 if not stream._end_done:
-                    await stream.cancel()  # leaving early is no fault of the client's
+                    if stream._stream.closable:
+                        await stream.cancel()  # leaving early is no fault of the client's
+                    stream._end_done = True
         except (GRPCError, StreamTerminatedError) as error:
             raise translate(error) from error
         except ProtocolError as error:
