@@ -17,6 +17,12 @@ UNIT = ROOT / "tests" / "unit"
 ELSEWHERE: dict[str, str] = {
     "api/handlers/registry.py": "tests/integration/test_pull.py and tests/e2e/test_push.py",
     "api/context.py": "a record of the services; every API test builds one",
+    "build/execute/attachments.py": "tests/integration/build/test_steps.py, on the real kernel",
+    "build/execute/executor.py": "tests/integration/build/test_steps.py, on the real kernel",
+    "build/execute/layers.py": "tests/integration/build/test_steps.py, on the real kernel",
+    "build/execute/running.py": "tests/integration/build/test_steps.py, on the real kernel",
+    "build/execute/setup.py": "tests/integration/build/test_steps.py, on the real kernel",
+    "build/execute/shells.py": "tests/integration/build/test_steps.py, on the real kernel",
     "daemon/app.py": "the wiring: every end-to-end test starts it",
     "distribution/layers.py": "tests/integration/test_pull.py, against honest and lying registries",
     "distribution/pull.py": "tests/integration/test_pull.py, against honest and lying registries",

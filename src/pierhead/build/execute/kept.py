@@ -156,6 +156,7 @@ def decode(data: dict[str, Any]) -> Kept:
             StepFile(path=file["path"], data=bytes.fromhex(file["data"]), mode=file["mode"])
             for file in raw["files"]
         ],
+        devices=tuple(raw["devices"]),
         network=NetworkMode(raw["network"]),
         add_hosts=[tuple(host) for host in raw["add_hosts"]],
         limits=Limits(**limits),

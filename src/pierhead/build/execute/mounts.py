@@ -104,8 +104,8 @@ class CacheMounts:
 
     def __init__(self, paths: Paths, db: Database) -> None:
         self._db = db
+        self._paths = paths
         self._top = paths.data_root / "builds" / "mounts"
-        self._jail = paths.tmp
         self._changed = asyncio.Condition()
         trash = paths.data_root / "builds" / "mounts-trash"
         for directory in (self._top, trash):

@@ -61,6 +61,7 @@ class NetworkPool:
         self._directory = directory
         self._idle: list[Lent] = []
         self._sweeper: asyncio.TimerHandle | None = None
+        self._dropping: asyncio.Task[None] | None = None
 
     async def take(self, mode: NetworkMode, name: str = "") -> Lent:
         """A namespace with its interfaces up. ``give_back`` it. Raises as ``attach`` does.
@@ -129,10 +130,16 @@ class NetworkPool:
         old = [lent for lent in self._idle if lent.idle_since_s <= oldest_s]
         self._idle = [lent for lent in self._idle if lent.idle_since_s > oldest_s]
         if old:
-            tasks.spawn(self._drop_all(old), name="end idle build networks")
+            self._dropping = tasks.spawn(
+                self._drop_all(old, after=self._dropping), name="end idle build networks"
+            )
         self._plan()
 
-    async def _drop_all(self, lents: list[Lent]) -> None:
+    async def _drop_all(
+        self, lents: list[Lent], *, after: asyncio.Task[None] | None = None
+    ) -> None:
+        if after is not None:
+            await after
         for lent in lents:
             try:
                 await self._drop(lent)
@@ -145,4 +152,4 @@ class NetworkPool:
             self._sweeper.cancel()
             self._sweeper = None
         idle, self._idle = self._idle, []
-        await self._drop_all(idle)
+        await self._drop_all(idle, after=self._dropping)
