@@ -212,7 +212,7 @@ def container_id(step: Digest, time_ns: int) -> str:
 def progress_bar(current: int, total: int) -> str:
     """``[=====>    ]  1.2MB/3.4MB`` as ``jsonmessage`` draws it for 110 columns or more."""
     filled = min(max(current, 0) * _BAR // max(total, 1), _BAR)
-    bar = "=" * filled + ">" if filled < _BAR else "=" * (_BAR - 1) + ">"
+    bar = "=" * filled + ">"
     return f"[{bar:<{_BAR + 1}}] {size(current):>8}/{size(total)}"
 
 

@@ -162,7 +162,7 @@ def _limits(text: Any) -> Limits:
         cpuset_cpus=text("cpusetcpus"),
         cpuset_mems=text("cpusetmems"),
         shm_size=shm_size,
-        ulimits=[(limit.name, limit.soft, limit.hard) for limit in ulimits],
+        ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in ulimits),
         cgroup_parent=text("cgroupparent"),
     )
 
