@@ -27,7 +27,7 @@ _CALLS: Final = {
     "frontend.targets": "targets",
 }
 _INPUT_CONTEXTS: Final = frozenset({"context", "dockerfile"})
-_CLIENTS: Final = frozenset({"prefer-image-digest"})
+_CLIENTS: Final = frozenset({"prefer-image-digest", "load"})
 """Attributes of exporters that only clients read."""
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 

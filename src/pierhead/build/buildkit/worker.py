@@ -89,9 +89,11 @@ def definition_of(ref_id: str) -> Message:
     op.source.identifier = RESULT_SCHEME + ref_id
     body = op.SerializeToString(deterministic=True)
     end: Any = messages.get("pb.Op")()
-    end.inputs.add(digest=f"sha256:{hashlib.sha256(body).hexdigest()}")
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    end.inputs.add(digest=digest)
     definition: Any = messages.get("pb.Definition")()
     getattr(definition, "def").extend([body, end.SerializeToString(deterministic=True)])
+    definition.metadata[digest].description["pierhead"] = "result"
     return definition
 
 
