@@ -169,19 +169,19 @@ class CacheExporter:
                 with self._images.index.lease() as lease:
                     parts = await self._gather(solved, wanted, lease, progress)
                     if wanted.ref is not None:
-                        digest = await self._to_registry(parts, wanted.ref, client, progress)
+                        made = await self._to_registry(parts, wanted.ref, client, progress)
                     else:
                         attributes = {**option.attributes, "cache": "true"}
                         output = Output(
                             type="local", attributes=attributes, number=RECEIVER_NUMBER + number
                         )
-                        digest = await self._to_client(parts, wanted, client, output, progress)
+                        made = await self._to_client(parts, wanted, client, output, progress)
             except PierError as error:
                 if not wanted.ignore_error:
                     raise
                 progress.warn(f"cache not exported to {where}: {error.message}")
                 return {}
-        return {"cache.manifest": str(digest)}
+        return {"cache.manifest": json.dumps(made)}
 
     # Gathering
 
@@ -279,7 +279,7 @@ class CacheExporter:
 
     async def _to_registry(
         self, parts: _Parts, ref: Reference, client: Client, progress: Step
-    ) -> Digest:
+    ) -> dict[str, Any]:
         config, data = _documents(parts.document)
         auth = await auth_for(client, ref)
         async with self._registries.open(ref.domain, auth, True) as registry:
@@ -294,7 +294,8 @@ class CacheExporter:
                 await send(registry, ref.path, config)
             with progress.part(f"writing cache manifest {sha256(data)}"):
                 assert ref.tag is not None
-                return await registry.put_manifest(ref.path, ref.tag, data, oci.OCI_MANIFEST)
+                await registry.put_manifest(ref.path, ref.tag, data, oci.OCI_MANIFEST)
+        return _entry(data)
 
     def _opener(self, blob: Descriptor) -> Any:
         path = self._blobs.path(blob.digest)
@@ -302,15 +303,14 @@ class CacheExporter:
 
     async def _to_client(
         self, parts: _Parts, wanted: Wish, client: Client, output: Output, progress: Step
-    ) -> Digest:
+    ) -> dict[str, Any]:
         config, data = _documents(parts.document)
-        digest = sha256(data)
         receiver = client.receive(output)
         with progress.part("sending cache"):
             async for chunk in self._layout(parts, config, data, wanted.tag):
                 await receiver.write(chunk)
             await receiver.close()
-        return digest
+        return _entry(data)
 
     async def _layout(
         self, parts: _Parts, config: bytes, data: bytes, tag: str
@@ -326,15 +326,15 @@ class CacheExporter:
                 yield chunk
         yield writer.blob(config)
         yield writer.blob(data)
-        entry = {
-            "mediaType": oci.OCI_MANIFEST,
-            "digest": sha256(data),
-            "size": len(data),
-            "annotations": {oci.ANNOTATION_REF_NAME: tag},
-        }
+        entry = _entry(data) | {"annotations": {oci.ANNOTATION_REF_NAME: tag}}
         table = {"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": [entry]}
         yield writer.file("index.json", json.dumps(table, separators=(",", ":")).encode())
         yield writer.end()
+
+
+def _entry(manifest: bytes) -> dict[str, Any]:
+    """A manifest's descriptor, as buildx keeps it in ``index.json``."""
+    return {"mediaType": oci.OCI_MANIFEST, "digest": sha256(manifest), "size": len(manifest)}
 
 
 def _listed(descriptor: Descriptor) -> Descriptor:
