@@ -287,6 +287,17 @@ class Planner:
             if not any([self._trigger(draft) for draft in drafts if not draft.triggered]):
                 return []
 
+    def needed(self) -> list[int]:
+        """Stages that the target needs, as far as it is known by now."""
+        return [draft.index for draft in self._reachable()]
+
+    def asked_by(self, origin: Origin) -> int | None:
+        """The first needed stage that stands on this base."""
+        for draft in self._reachable():
+            if draft.origin == origin:
+                return draft.index
+        return None
+
     def where(self, origin: Origin) -> Range | None:
         """The FROM line that asks for this base, for errors."""
         for draft in self._drafts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,9 @@ class Bases:
         self.materials: list[Material] = []
         self.started: dict[int, Reported] = {}
         """Classic: FROM steps that were told already, by stage, since a pull belongs to them."""
-        self.telling: Mapping[FromImage, Callable[[], Reported]] = {}
+        self.telling: dict[FromImage, Reported] = {}
+        self.told: dict[FromImage, Reported] = {}
+        """FROM steps that were told: stages on the same image share one."""
 
     async def _once(self, key: object, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         task = self._running.get(key)
@@ -144,7 +146,7 @@ class Bases:
             image = local or await self._pulled(origin, name, self.telling.get(origin))
         else:
             with self._report.start(title, identity=str(origin.platform)) as step:
-                image = local or await self._pulled(origin, name, lambda: step)
+                image = local or await self._pulled(origin, name, step)
         self._lease.add_chains(image.chains)
         self._lease.add_blobs([image.id])
         target = self._images.index.target(origin.name)
@@ -170,15 +172,13 @@ class Bases:
     def _explicit(self, origin: FromImage) -> bool:
         return origin.platform != self._images.index.host
 
-    async def _pulled(
-        self, origin: FromImage, name: str, step: Callable[[], Reported] | None
-    ) -> Image:
-        told = step() if step is not None else None
+    async def _pulled(self, origin: FromImage, name: str, told: Reported | None) -> Image:
         message: Callable[[dict[str, Any]], None] | None = getattr(self._client, "message", None)
 
         def progress(update: dict[str, Any]) -> None:
             if message is not None:
-                message(update)
+                tell = message
+                self._report.call(lambda: tell(update), told.order if told is not None else 0)
             elif told is not None and (detail := update.get("progressDetail")):
                 told.progress(
                     f"{update.get('status', '')} {update.get('id', '')}".strip(),

@@ -21,7 +21,7 @@ from pierhead.build.files.service import FileService
 from pierhead.build.history import HistoryRecord
 from pierhead.build.model import BuildOptions, Client, Wanted, Warned
 from pierhead.build.plan import args, urls
-from pierhead.build.plan.model import FromContext, FromImage, Plan
+from pierhead.build.plan.model import FromContext, FromImage, Origin, Plan
 from pierhead.build.plan.planner import Planner, Request
 from pierhead.build.solve import definition
 from pierhead.build.solve.assemble import assemble
@@ -208,10 +208,36 @@ class Build:
             # The classic builder's steps, and so its pulls, come one after the other.
             batches = [[need] for need in needs] if self.options.classic else [needs]
             for batch in batches:
+                if self.options.classic:
+                    self._tell_from(planner, batch[0])
                 await self._provide(planner, batch)
         return planner.finish()
 
-    async def _provide(self, planner: Planner, needs: Sequence[object]) -> None:
+    def _tell_from(self, planner: Planner, origin: Origin) -> None:
+        """Classic: FROM is told before its pull."""
+        index = planner.asked_by(origin)
+        if index is None or index in self.bases.started:
+            return
+        numbers = Numbers(self.dockerfile, planner.needed(), len(self.options.labels))
+        if not self.bases.started:
+            self._tell_args(numbers)
+        stage = self.dockerfile.stages[index]
+        number = numbers.base(index)
+        step = self.report.start(
+            stage.original,
+            identity=f"{index} base",
+            stage=stage.name,
+            instruction=stage.original,
+            number=number,
+            total=numbers.total,
+            lines=stage.location.lines,
+            order=number,
+        )
+        self.bases.started[index] = step
+        if isinstance(origin, FromImage):
+            self.bases.telling[origin] = step
+
+    async def _provide(self, planner: Planner, needs: Sequence[Origin]) -> None:
         origins = [need for need in needs if isinstance(need, FromImage | FromContext)]
         running = [
             tasks.spawn(tasks.outcome(self.bases.base(origin)), name="base") for origin in origins
@@ -322,13 +348,14 @@ class Build:
 
     async def _one(self, plan: Plan, runner: Runner) -> Assembled:
         classic = self.options.classic
-        numbers = Numbers.of(self.dockerfile, plan) if classic else None
-        intermediate = None
+        numbers = intermediate = None
         if classic:
+            numbers = Numbers(self.dockerfile, plan.stages, len(plan.labels))
             index = self.parts.images.index
             intermediate = Intermediate(index, self.parts.cache, self.parts.snapshots)
             intermediate.epoch_s = plan.epoch_s
-            self._tell_args(numbers)
+            if not self.bases.started:
+                self._tell_args(numbers)
         stages = Stages(
             plan,
             runner,
@@ -350,10 +377,8 @@ class Build:
             classic=classic,
         )
 
-    def _tell_args(self, numbers: Numbers | None) -> None:
+    def _tell_args(self, numbers: Numbers) -> None:
         """The classic builder counts the ARGs before the first FROM as steps."""
-        if numbers is None:
-            return
         for number, arg in enumerate(self.dockerfile.args, start=1):
             step = self.report.start(
                 arg.original,

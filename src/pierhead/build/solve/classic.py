@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pierhead import __version__
@@ -11,7 +11,7 @@ from pierhead.build.cache.store import CacheStore, Record
 from pierhead.build.dockerfile.model import Dockerfile
 from pierhead.build.plan import keys
 from pierhead.build.plan.config import clone
-from pierhead.build.plan.model import CopyOp, Plan, RunOp, StagePlan, Step, WorkdirOp
+from pierhead.build.plan.model import CopyOp, RunOp, StagePlan, Step, WorkdirOp
 from pierhead.build.solve.layers import diff_ids
 from pierhead.engine.images.clock import format_rfc3339
 from pierhead.engine.images.index import ImageIndex
@@ -25,46 +25,29 @@ if TYPE_CHECKING:
 
 
 class Numbers:
-    """``Step 3/7``: which number each step has, and which place in the order of telling.
+    """``Step 3/7``: which number each step has; they are told in this order.
 
-    ARGs before the first FROM count, ONBUILD's steps don't.
+    ARGs before the first FROM count; ONBUILD's steps are told within their FROM.
     """
 
-    def __init__(self, dockerfile: Dockerfile, stages: Mapping[int, int], labels: int) -> None:
-        """``stages``: index of each needed stage → how many ONBUILD steps it begins with;
-        ``labels``: how many LABELs of ``--label`` end the last of them."""
-        self.args = len(dockerfile.args)
-        number, order = self.args, self.args
-        self._bases: dict[int, tuple[int, int]] = {}
-        self._steps: dict[tuple[int, int], tuple[int, int]] = {}
-        for index in sorted(stages):
-            number, order = number + 1, order + 1
-            self._bases[index] = (number, order)
-            count = stages[index] + len(dockerfile.stages[index].instructions)
-            if index == max(stages):
-                count += labels
-            for position in range(count):
-                order += 1
-                if position < stages[index]:
-                    self._steps[index, position] = (0, order)
-                else:
-                    number += 1
-                    self._steps[index, position] = (number, order)
-        self.total = number
+    def __init__(self, dockerfile: Dockerfile, stages: Iterable[int], labels: int) -> None:
+        """``stages``: those that are needed; ``labels``: how many LABELs of ``--label`` end
+        the last of them."""
+        number = len(dockerfile.args)
+        self._bases: dict[int, int] = {}
+        needed = sorted(stages)
+        for index in needed:
+            self._bases[index] = number + 1
+            number += 1 + len(dockerfile.stages[index].instructions)
+        self.total = number + labels
 
-    @classmethod
-    def of(cls, dockerfile: Dockerfile, plan: Plan) -> Numbers:
-        triggers = {
-            index: sum(step.is_trigger for step in stage.steps)
-            for index, stage in plan.stages.items()
-        }
-        return cls(dockerfile, triggers, len(plan.labels))
-
-    def base(self, index: int) -> tuple[int, int]:
+    def base(self, index: int) -> int:
+        """Of a stage's FROM."""
         return self._bases[index]
 
-    def step(self, index: int, position: int) -> tuple[int, int]:
-        return self._steps[index, position]
+    def step(self, index: int, position: int, triggers: int) -> int:
+        """Of a stage's step; the first ``triggers`` are ONBUILD's and have FROM's."""
+        return self._bases[index] + max(position - triggers + 1, 0)
 
 
 class Intermediate:
@@ -75,9 +58,6 @@ class Intermediate:
         self._cache = cache
         self._snapshots = snapshots
         self.epoch_s: int | None = None
-
-    def base(self, stage: StagePlan, result: StageResult) -> ImageId | None:
-        return result.image
 
     def step(
         self, stage: StagePlan, position: int, step: Step, result: StageResult, done: Result | None

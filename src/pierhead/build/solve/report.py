@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class Report:
         self._emit = emit
         self.record = record
         self._logs = logs
-        self._order = InOrder(emit) if in_order else None
+        self._order = InOrder() if in_order else None
         self.warnings: list[Warned] = []
 
     def tap(self, event: Event) -> None:
@@ -60,11 +60,19 @@ class Report:
                     break
         self._emit(event)
 
-    def emit(self, event: Event, order: int = 0) -> None:
+    def emit(self, event: Event, order: int = 0, *, closes: bool = False) -> None:
+        """Out with an event: at its turn, if it has one. ``closes``: the turn ends with it."""
         if self._order is not None and order:
-            self._order.put(order, event)
+            self._order.put(order, lambda: self._emit(event), closes=closes)
         else:
             self._emit(event)
+
+    def call(self, what: Callable[[], None], order: int) -> None:
+        """Something that isn't an event, at its turn (messages of a pull)."""
+        if self._order is not None and order:
+            self._order.put(order, what)
+        else:
+            what()
 
     def start(
         self,
@@ -78,8 +86,10 @@ class Report:
         total: int = 0,
         lines: tuple[int, int] = (0, 0),
         order: int = 0,
+        within: bool = False,
     ) -> Reported:
-        """A step begins. ``identity`` tells apart steps of one name."""
+        """A step begins. ``identity`` tells apart steps of one name; ``within``: it is told
+        as a part of another step that has the turn ``order`` (ONBUILD's)."""
         step = sha256(json.dumps([name, identity, stage, *inputs]).encode())
         now = time.time_ns()
         kept = HistoryStep(
@@ -105,7 +115,7 @@ class Report:
             ),
             order,
         )
-        return Reported(self, step, kept, order)
+        return Reported(self, step, kept, order, closes=not within)
 
     def warn(self, warning: Warned) -> None:
         self.warnings.append(warning)
@@ -121,18 +131,21 @@ class Report:
 class Reported:
     """One step that was started. As a context it ends with the error that goes through it."""
 
-    def __init__(self, report: Report, step: Digest, kept: HistoryStep, order: int) -> None:
+    def __init__(
+        self, report: Report, step: Digest, kept: HistoryStep, order: int, *, closes: bool
+    ) -> None:
+        self._closes = closes
         self._report = report
         self.step = step
         self.kept = kept
-        self._order = order
+        self.order = order
         self._done = False
 
     def log(self, stream: int, data: bytes) -> None:
         self.kept.log_bytes += len(data)
         self._report.keep(self.step, stream, data)
         self._report.emit(
-            StepLog(time_ns=time.time_ns(), step=self.step, stream=stream, data=data), self._order
+            StepLog(time_ns=time.time_ns(), step=self.step, stream=stream, data=data), self.order
         )
 
     def progress(
@@ -150,7 +163,7 @@ class Reported:
                 started_ns=self.kept.started_ns,
                 completed_ns=now if done else 0,
             ),
-            self._order,
+            self.order,
         )
 
     def done(
@@ -180,7 +193,8 @@ class Reported:
                 miss=miss,
                 image_id=image_id,
             ),
-            self._order,
+            self.order,
+            closes=self._closes,
         )
 
     def __enter__(self) -> Reported:
@@ -201,22 +215,24 @@ class Reported:
 
 
 class InOrder:
-    """Lets a step's events through only when all steps before it are done.
+    """Lets a step be told only when all steps before it are done.
 
     The classic door writes one step after the other, whatever runs side by side.
     """
 
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
+    def __init__(self) -> None:
         self._current = 1
-        self._waiting: dict[int, list[Event]] = {}
+        self._waiting: dict[int, list[tuple[Callable[[], None], bool]]] = {}
 
-    def put(self, order: int, event: Event) -> None:
+    def put(self, order: int, tell: Callable[[], None], *, closes: bool = False) -> None:
+        """``tell`` is called at the turn of ``order``, now or later."""
         if order != self._current:
-            self._waiting.setdefault(order, []).append(event)
+            self._waiting.setdefault(order, []).append((tell, closes))
             return
-        self._emit(event)
-        if isinstance(event, StepDone):
+        tell()
+        while closes:
             self._current += 1
-            for held in self._waiting.pop(self._current, ()):
-                self.put(self._current, held)
+            closes = False
+            for held, ends in self._waiting.pop(self._current, ()):
+                held()
+                closes = closes or ends

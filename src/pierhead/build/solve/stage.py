@@ -124,15 +124,22 @@ class Stages:
 
     async def _stage(self, stage: StagePlan) -> StageResult:
         result = StageResult(chain_id=None, created_ns=[], empty=[], files=[])
-        await self._base(stage, result)
-        if stage.platform is not None and self._intermediate is not None:
-            result.image = self._intermediate.base(stage, result)
+        base = await self._base(stage, result)
+        if base is not None and self._numbers is None:
+            self._base_done(stage, base, result)
+            base = None
         for position, step in enumerate(stage.steps):
+            if base is not None and not step.is_trigger:
+                self._base_done(stage, base, result)
+                base = None
             await self._step(stage, position, step, result)
+        if base is not None:
+            self._base_done(stage, base, result)
         self.results[stage.index] = result
         return result
 
-    async def _base(self, stage: StagePlan, result: StageResult) -> None:
+    async def _base(self, stage: StagePlan, result: StageResult) -> Reported | None:
+        """Have what the stage stands on; the step that tells of it, not ended yet."""
         origin = stage.base
         if isinstance(origin, FromStage):
             base = await self._result(origin.index)
@@ -150,21 +157,38 @@ class Stages:
                 result.chain_id = await self._bases.layer_of(tree)
         if result.chain_id is not None:
             self._runner.lease.add_chains([result.chain_id])
-        number, order = self._numbers.base(stage.index) if self._numbers else (0, 0)
-        if stage.base_step or self._numbers is not None:
-            step = self._bases.started.pop(stage.index, None) or self._report.start(
-                stage.base_step or stage.instruction,
-                identity=f"{self._plan.platform} {stage.index} base",
-                stage=stage.name,
-                instruction=stage.instruction,
-                number=number,
-                total=self._numbers.total if self._numbers else 0,
-                lines=stage.location.lines,
-                order=order,
-            )
-            result.last = step.step
-            step.done(cached=True, image_id=result.image or "")
-            self._record(stage, step, None, result, "", stage.location.lines)
+        return self._tell_base(stage)
+
+    def _tell_base(self, stage: StagePlan) -> Reported | None:
+        """Start the step of FROM; stages on the same image share it (not in the classic)."""
+        if not stage.base_step and self._numbers is None:
+            return None
+        bases = self._bases
+        if self._numbers is not None:
+            number = self._numbers.base(stage.index)
+            started = bases.started.pop(stage.index, None)
+        else:
+            number = 0
+            started = bases.told.get(stage.base) if isinstance(stage.base, FromImage) else None
+        step = started or self._report.start(
+            stage.base_step or stage.instruction,
+            identity=f"{self._plan.platform} {stage.index} base",
+            stage=stage.name,
+            instruction=stage.instruction,
+            number=number,
+            total=self._numbers.total if self._numbers else 0,
+            lines=stage.location.lines,
+            order=number,
+        )
+        if isinstance(stage.base, FromImage):
+            bases.told[stage.base] = step
+        return step
+
+    def _base_done(self, stage: StagePlan, step: Reported, result: StageResult) -> None:
+        """FROM is told as done: in the classic after the ONBUILD steps it brought."""
+        result.last = result.last or step.step
+        step.done(cached=True, image_id=result.image or "")
+        self._record(stage, step, None, result, "", stage.location.lines)
 
     async def _step(self, stage: StagePlan, position: int, step: Step, result: StageResult) -> None:
         if step.op is None and self._numbers is None:
@@ -177,9 +201,11 @@ class Stages:
 
         def reported() -> Reported:
             if not started:
-                number, order = (
-                    self._numbers.step(stage.index, position) if self._numbers else (0, 0)
-                )
+                order = total = 0
+                if self._numbers is not None:
+                    triggers = sum(each.is_trigger for each in stage.steps)
+                    order = self._numbers.step(stage.index, position, triggers)
+                    total = triggers if step.is_trigger else self._numbers.total
                 started.append(
                     self._report.start(
                         step.name or step.instruction,
@@ -187,10 +213,11 @@ class Stages:
                         inputs=(result.last,) if result.last is not None else (),
                         stage=stage.name,
                         instruction=step.instruction,
-                        number=number,
-                        total=self._numbers.total if self._numbers else 0,
+                        number=0 if step.is_trigger else order,
+                        total=total,
                         lines=step.location.lines,
                         order=order,
+                        within=step.is_trigger,
                     )
                 )
             return started[0]

@@ -80,6 +80,8 @@ class Runner:
     imported: list[ImportedCache] = field(default_factory=list)
     hostname: str = ""
     mount_namespace: str = ""
+    learned: dict[str, Record] = field(default_factory=dict)
+    """What imported caches told: ours as well once the layers are here."""
 
     async def step(
         self,
@@ -125,8 +127,18 @@ class Runner:
         self.lease.add_chains([chain_id])
         for cache in self.imported:
             if await cache.materialise(chain_id):
+                self._learn()
                 return
         raise Unavailable(f"the imported cache has no layers for {chain_id}")
+
+    def _learn(self) -> None:
+        for key, record in list(self.learned.items()):
+            layer = self.snapshots.layer(record.chain_id) if record.chain_id is not None else None
+            if record.chain_id is None or layer is not None:
+                del self.learned[key]
+                record.size_bytes = layer.size_bytes if layer is not None else 0
+                if key not in self.cache.records:
+                    self.cache.put(record)
 
 
 class _Work:
@@ -214,15 +226,36 @@ class _Work:
                 shown=record.shown,
             )
         imported = self.runner.look_imported(key)
-        if imported is not None:
-            return Result(
-                chain_id=imported[0],
-                key=key,
-                created_ns=time.time_ns(),
-                cached=True,
-                shown=self.shown(),
-            )
-        return None
+        if imported is None:
+            return None
+        record = self._record(key, imported[0], {}, "", time.time_ns())
+        self.runner.learned[key] = record
+        return Result(
+            chain_id=record.chain_id,
+            key=key,
+            created_ns=record.created_ns,
+            cached=True,
+            shown=record.shown,
+        )
+
+    def _record(
+        self, key: str, chain_id: ChainId | None, parts: keys.Parts, place: str, now: int
+    ) -> Record:
+        return Record(
+            key=key,
+            chain_id=chain_id,
+            size_bytes=0,
+            created_ns=now,
+            used_ns=now,
+            uses=1,
+            description=self.step.text or self.step.instruction,
+            kind=self.kind,
+            parent=self.base,
+            text=self.step.instruction,
+            place=place,
+            parts=keys.shortened(parts),
+            shown=self.shown(),
+        )
 
     def _why(self, parts: keys.Parts, place: str, use_cache: bool) -> str:
         if not use_cache:
@@ -241,23 +274,9 @@ class _Work:
         # No await between here and the cache's lease: nobody can collect the new layer.
         now = time.time_ns()
         chain_id = layer.chain_id if layer is not None else self.base
-        record = Record(
-            key=key,
-            chain_id=chain_id,
-            size_bytes=layer.size_bytes if layer is not None else 0,
-            created_ns=now,
-            used_ns=now,
-            uses=1,
-            description=self.step.text or self.step.instruction,
-            kind=self.kind,
-            parent=self.base,
-            changed=changed,
-            text=self.step.instruction,
-            place=place,
-            parts=keys.shortened(parts),
-            took_ns=now - started,
-            shown=self.shown(),
-        )
+        record = self._record(key, chain_id, parts, place, now)
+        record.size_bytes = layer.size_bytes if layer is not None else 0
+        record.changed, record.took_ns = changed, now - started
         runner.cache.put(record)
         if cheap_key:
             self._alias(cheap_key, record)
