@@ -5,7 +5,8 @@ the tars of cache mounts::
 
     {"version": 1,
      "layers":  [{"diff_id": "sha256:…", "parent": -1, "blob": 0}, …],
-     "records": [["sha256:…", 3], …],      a step's key, and its result's topmost layer
+     "records": [["sha256:…", 3, 0], …],   a step's key, its result's topmost layer, and when
+                                           it was made (nanoseconds since 1970; 0: unknown)
      "mounts":  [{"id": "…", "name": "/root/.cache/pip", "blob": 7}]}
 
 ``parent`` and a record's number count in ``layers`` (-1: the empty tree), ``blob`` in the
@@ -53,6 +54,8 @@ class CacheDocument:
 
     layers: dict[ChainId, CachedLayer] = field(default_factory=dict)
     records: dict[str, ChainId | None] = field(default_factory=dict)
+    created: dict[str, int] = field(default_factory=dict)
+    """When a record was made, nanoseconds since 1970, where that is known."""
     mounts: list[CachedMount] = field(default_factory=list)
 
     def encode(self) -> tuple[bytes, list[Descriptor]]:
@@ -78,7 +81,11 @@ class CacheDocument:
                 for layer in self.layers.values()
             ],
             "records": [
-                [key, places[chain_id] if chain_id is not None else -1]
+                [
+                    key,
+                    places[chain_id] if chain_id is not None else -1,
+                    self.created.get(key, 0),
+                ]
                 for key, chain_id in self.records.items()
             ],
             "mounts": [
@@ -87,6 +94,13 @@ class CacheDocument:
             ],
         }
         return json.dumps(document, separators=(",", ":")).encode(), listed
+
+    def take(self, records: Sequence[Any], chains: Sequence[ChainId]) -> None:
+        """Records as the JSON has them. Raises what is wrong with them."""
+        for key, place, created_ns in records[:RECORDS_LIMIT]:
+            self.records[str(key)] = _at(chains, place)
+            if _index(created_ns):
+                self.created[str(key)] = created_ns
 
 
 def decode(data: bytes, blobs: Sequence[Descriptor]) -> CacheDocument:
@@ -103,8 +117,7 @@ def decode(data: bytes, blobs: Sequence[Descriptor]) -> CacheDocument:
             chain_id = chain_ids([DiffId(parent), diff_id])[-1] if parent else ChainId(diff_id)
             chains.append(chain_id)
             found.layers[chain_id] = CachedLayer(diff_id, parent, blobs[_index(entry["blob"])])
-        for key, place in document["records"][:RECORDS_LIMIT]:
-            found.records[str(key)] = _at(chains, place)
+        found.take(document["records"], chains)
         for entry in document.get("mounts", []):
             blob = blobs[_index(entry["blob"])]
             found.mounts.append(CachedMount(str(entry["id"]), str(entry["name"]), blob))
@@ -113,13 +126,19 @@ def decode(data: bytes, blobs: Sequence[Descriptor]) -> CacheDocument:
     return found
 
 
-def inline(chains: Sequence[ChainId], keys: Iterable[tuple[str, ChainId | None]]) -> dict[str, Any]:
+def inline(
+    chains: Sequence[ChainId],
+    keys: Iterable[tuple[str, ChainId | None]],
+    times: Mapping[str, int],
+) -> dict[str, Any]:
     """An image's inline cache: the keys whose results are the image's own layers."""
     places: dict[ChainId | None, int] = {chain_id: at for at, chain_id in enumerate(chains)}
     places[None] = -1
     return {
         "version": VERSION,
-        "records": [[key, places[result]] for key, result in keys if result in places],
+        "records": [
+            [key, places[result], times.get(key, 0)] for key, result in keys if result in places
+        ],
     }
 
 
@@ -141,8 +160,7 @@ def decode_inline(config: bytes, blobs: Sequence[Descriptor]) -> CacheDocument |
         for at, (chain_id, diff_id) in enumerate(zip(chains, diff_ids, strict=True)):
             parent = chains[at - 1] if at else None
             found.layers[chain_id] = CachedLayer(diff_id, parent, blobs[at])
-        for key, place in given["records"][:RECORDS_LIMIT]:
-            found.records[str(key)] = _at(chains, place)
+        found.take(given["records"], chains)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InvalidParameter(f"invalid build cache: {error!r}") from error
     return found

@@ -211,6 +211,10 @@ class CacheExporter:
             for key, result in records.items()
             if result is None or result in document.layers
         }
+        for image in solved.images:
+            document.created |= {
+                key: when for key, when in image.cache_times.items() if key in document.records
+            }
         mounts = await self._pack_mounts(solved, wanted, lease, progress)
         document.mounts = mounts
         return _Parts(document, packed, [mount.blob for mount in mounts])

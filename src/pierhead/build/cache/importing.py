@@ -62,6 +62,9 @@ class ImportedCache(Protocol):
     results: Mapping[str, ChainId | None]
     """Key → result. ``None`` is the empty tree."""
 
+    created: Mapping[str, int]
+    """When a result was made, nanoseconds since 1970, where that is known."""
+
     async def materialise(self, chain_id: ChainId) -> bool:
         """Have all layers of ``chain_id`` here; false (and a warning) if that can't be done."""
         ...
@@ -261,6 +264,7 @@ class _Opened:
     ) -> None:
         self.name = name
         self.results: Mapping[str, ChainId | None] = document.records
+        self.created: Mapping[str, int] = document.created
         self._document = document
         self._store = store
         self._snapshots = snapshots
@@ -272,6 +276,8 @@ class _Opened:
         self._turns = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def materialise(self, chain_id: ChainId) -> bool:
+        if chain_id not in self._document.layers:
+            return self._snapshots.layer(chain_id) is not None
         async with self._one:
             try:
                 await self._materialise(chain_id)

@@ -163,7 +163,11 @@ class Exporter:
                 image,
                 base=self._base(image),
                 epoch_s=epoch,
-                inline_cache=(inline_cache(image.chains, image.cache_keys) if inline else None),
+                inline_cache=(
+                    inline_cache(image.chains, image.cache_keys, image.cache_times)
+                    if inline
+                    else None
+                ),
                 statements=attested,
             )
             for image, attested in zip(solved.images, statements, strict=True)

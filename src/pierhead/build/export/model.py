@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pierhead.build.model import BuildOptions, Warned
@@ -52,6 +52,9 @@ class Assembled:
     steps: list[StepRecord] = field(default_factory=list)
     cache_keys: Sequence[tuple[str, ChainId | None]] = ()
     """Key → result, in order, of all steps of all stages: what cache exports carry."""
+    cache_times: Mapping[str, int] = field(default_factory=dict)
+    """When the results of these keys were made, nanoseconds since 1970: so that an image whose
+    steps come from an imported cache has the same id."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -49,6 +49,7 @@ async def squash(
         diff_ids=[*(base.config.rootfs.diff_ids if base is not None else ()), layer.diff_id]
     )
     image.chains = [*image.chains[:below], layer.chain_id]
+    image.parent = None
 
 
 def _empty(entry: History) -> History:

@@ -26,6 +26,7 @@ def sample() -> CacheDocument:
         document.layers[chain_id] = CachedLayer(diff_id, parent, blob(n))
         parent = chain_id
     document.records = {"k0": None, "k1": CHAINS[0], "k3": CHAINS[2]}
+    document.created = {"k1": 5}
     document.mounts = [CachedMount("id", "/root/.cache", blob(9))]
     return document
 
@@ -58,9 +59,10 @@ def broken(change: dict[str, Any]) -> bytes:
         broken({"layers": [{"diff_id": DIFFS[0], "parent": 0, "blob": 0}]}),
         broken({"layers": [{"diff_id": DIFFS[0], "parent": -1, "blob": 99}]}),
         broken({"layers": [{"diff_id": DIFFS[0], "parent": -1, "blob": -1}]}),
-        broken({"records": [["k", 7]]}),
-        broken({"records": [["k", -2]]}),
+        broken({"records": [["k", 7, 0]]}),
+        broken({"records": [["k", -2, 0]]}),
         broken({"records": ["k"]}),
+        broken({"records": [["k", -1, -5]]}),
         broken({"mounts": [{"name": "x"}]}),
     ],
 )
@@ -75,8 +77,8 @@ def image_config(cache: Any) -> bytes:
 
 def test_inline() -> None:
     keys = [("a", None), ("b", CHAINS[0]), ("c", CHAINS[1]), ("other", CHAINS[2])]
-    cache = documents.inline(CHAINS[:2], keys)
-    assert cache["records"] == [["a", -1], ["b", 0], ["c", 1]]
+    cache = documents.inline(CHAINS[:2], keys, {"b": 7})
+    assert cache["records"] == [["a", -1, 0], ["b", 0, 7], ["c", 1, 0]]
     found = documents.decode_inline(image_config(cache), [blob(0), blob(1)])
     assert found is not None
     assert found.records == {"a": None, "b": CHAINS[0], "c": CHAINS[1]}

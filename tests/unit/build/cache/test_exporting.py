@@ -74,7 +74,7 @@ async def test_to_a_registry(exporter: CacheExporter, build: Build, mounts: Fake
     manifest = json.loads(data)
     assert manifest["config"]["mediaType"] == CONFIG_TYPE
     config = json.loads(build.registry.blobs[manifest["config"]["digest"]])
-    assert [key for key, _ in config["records"]] == ["key0", "key1", "aside"]
+    assert [key for key, _, _ in config["records"]] == ["key0", "key1", "aside"]
     assert config["mounts"] == [{"id": "m1", "name": "/root/.cache", "blob": 3}]
     assert all(layer["digest"] in build.registry.blobs for layer in manifest["layers"])
     assert json.loads(told["cache.manifest"])["digest"] in build.registry.manifests
@@ -89,7 +89,7 @@ async def test_to_the_client(exporter: CacheExporter, build: Build) -> None:
     got = build.client.received[1000]
     [entry] = got.json("index.json")["manifests"]
     manifest = json.loads(got.blob(entry["digest"]))
-    assert json.loads(got.blob(manifest["config"]["digest"]))["records"] == [["key0", 0]]
+    assert json.loads(got.blob(manifest["config"]["digest"]))["records"] == [["key0", 0, 0]]
 
 
 async def test_errors_may_be_ignored(exporter: CacheExporter, build: Build) -> None:

@@ -74,7 +74,7 @@ async def test_an_inline_cache_goes_into_the_config(build: Build) -> None:
     )
     result = await build.export(solved)
     cache = json.loads(result.images[0].config)["io.pierhead.build.cache"]
-    assert cache == {"version": 1, "records": [["key0", 0], ["key1", 1]]}
+    assert cache == {"version": 1, "records": [["key0", 0, 0], ["key1", 1, 0]]}
 
 
 async def test_platforms_stand_beside_each_other(build: Build) -> None:
