@@ -4,170 +4,17 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
-import stat
 import tarfile
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pierhead.build.files.model import CopyRequest, Inline, Source
-from pierhead.build.files.service import FileService
-from pierhead.build.model import Client, FileStat, Wanted
-from pierhead.engine.events import EventBus
-from pierhead.engine.images.service import ImageService
+from pierhead.build.files.model import Inline
 from pierhead.errors import InvalidParameter, NotFound
-from pierhead.oci.digest import ChainId
-from pierhead.store.blobs import BlobStore
-from pierhead.store.database import Database
-from pierhead.store.paths import Paths
-from pierhead.store.snapshots import Layer, LayerSource, Snapshotter
-from pierhead.store.snapshots.choose import choose, open_snapshotter
-from support.layers import MTIME, directory, item, layer_tar, memory_file
-from support.trees import describe
+from support.building import CONTEXT, Bench, listed
+from support.layers import MTIME, directory, item, layer_tar
 
 pytestmark = pytest.mark.root
-
-
-class TarClient:
-    """A client that brings its context as a tar."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.asked = 0
-
-    async def context_tar(self) -> AsyncIterator[bytes] | None:
-        self.asked += 1
-        return self._chunks()
-
-    async def _chunks(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self.data), 10_000):
-            yield self.data[start : start + 10_000]
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"{name} isn't for a client with a tar")
-
-
-class ListClient:
-    """A client that lists a directory, and counts what it is asked for."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.asked: list[bytes] = []
-
-    async def context_tar(self) -> None:
-        return None
-
-    async def local(self, name: str, wanted: Wanted) -> AsyncIterator[ListClient]:
-        yield self
-
-    async def files(self) -> AsyncIterator[FileStat]:
-        base = os.fsencode(self.root)
-        for above, names, files in os.walk(base):
-            names.sort()
-            for each in sorted([*names, *files]):
-                path = os.path.join(above, each)
-                info = os.lstat(path)
-                is_link = stat.S_ISLNK(info.st_mode)
-                yield FileStat(
-                    path=os.path.relpath(path, base),
-                    mode=info.st_mode,
-                    size=info.st_size,
-                    mtime_ns=info.st_mtime_ns,
-                    link=os.readlink(path) if is_link else b"",
-                )
-
-    async def content(self, path: bytes) -> AsyncIterator[bytes]:
-        self.asked.append(path)
-        data = (self.root / os.fsdecode(path)).read_bytes()
-        for start in range(0, len(data), 50_000):
-            yield data[start : start + 50_000]
-
-
-class Bench:
-    """A file service with a base image, and what is needed to look at layers."""
-
-    def __init__(self, files: FileService, snapshots: Snapshotter, tmp: Path) -> None:
-        self.files = files
-        self.snapshots = snapshots
-        self.view = tmp / "view"
-        self.view.mkdir()
-        self.base: ChainId | None = None
-
-    async def context(self, data: bytes, **wanted: Any) -> Source:
-        source, _ = await self.files.context(
-            tar_client(data), "context", Wanted(**wanted), progress=lambda *_: None
-        )
-        return source
-
-    async def copy(self, source: Source, *sources: str, to: str, **fields: Any) -> Layer:
-        request = CopyRequest(sources=sources, destination=to, **fields)
-        selection = await self.files.select(source, request)
-        return await self.files.copy(None if request.link else self.base, [selection], request)
-
-    def tree(self, layer: Layer) -> dict[str, Any]:
-        """Paths of the merged file system to (type and mode, owner, content)."""
-        self.snapshots.mount_readonly(layer.chain_id, self.view)
-        try:
-            return {os.fsdecode(k): v for k, v in describe(self.view).items()}
-        finally:
-            self.snapshots.unmount(self.view)
-
-    def read(self, layer: Layer, path: str) -> bytes:
-        self.snapshots.mount_readonly(layer.chain_id, self.view)
-        try:
-            return (self.view / path).read_bytes()
-        finally:
-            self.snapshots.unmount(self.view)
-
-
-def tar_client(data: bytes) -> Client:
-    client: Any = TarClient(data)
-    return client
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    paths = Paths(tmp_path / "data", tmp_path / "run")
-    paths.create()
-    db = Database.open(paths.database)
-    snapshots = open_snapshotter(choose("", paths, db), paths, db)
-    blobs = BlobStore(paths)
-    images = ImageService(paths=paths, db=db, blobs=blobs, snapshots=snapshots, events=EventBus(db))
-    files = FileService(paths=paths, db=db, snapshots=snapshots, images=images)
-    bench = Bench(files, snapshots, tmp_path)
-    fd = memory_file(
-        layer_tar(
-            directory("etc"),
-            item("etc/passwd", data="root:x:0:0::/:/bin/sh\napp:x:7:8::/:/bin/sh\n"),
-            item("etc/group", data="root:x:0:\nstaff:x:50:\n"),
-            directory("tmp", mode=0o1777),
-            directory("srv", mode=0o750, owner=(7, 8)),
-            item("srv/old", data="old"),
-            item("www", "symlink", link="/srv"),
-        )
-    )
-    os.lseek(fd, 0, os.SEEK_SET)
-    layer = await snapshots.apply(LayerSource(fd), None, None)
-    os.close(fd)
-    bench.base = layer.chain_id
-    yield bench
-    await files.close()
-    await snapshots.close()
-    db.close()
-
-
-CONTEXT = layer_tar(
-    item("Dockerfile", data="FROM scratch"),
-    directory("app", mode=0o700, owner=(1000, 1000)),
-    item("app/main.py", data="print(1)", owner=(1000, 1000), mode=0o640),
-    directory("app/lib"),
-    item("app/lib/big", data=b"b" * 300_000),
-    item("app/link", "symlink", link="lib/big"),
-    item("notes.txt", data="notes"),
-)
 
 
 async def test_a_directory_stands_for_what_is_in_it(bench: Bench) -> None:
@@ -197,14 +44,6 @@ async def test_the_same_input_gives_the_same_layer(bench: Bench) -> None:
     one = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     two = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     assert one == two
-
-
-async def listed(bench: Bench, root: Path, key: str = "key") -> tuple[Source, list[bytes]]:
-    client: Any = ListClient(root)
-    source, _ = await bench.files.context(
-        client, "context", Wanted(shared_key=key), progress=lambda *_: None
-    )
-    return source, client.asked
 
 
 async def test_only_changed_files_are_asked_for(bench: Bench, tmp_path: Path) -> None:

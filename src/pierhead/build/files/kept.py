@@ -80,15 +80,19 @@ def load(directory: Path) -> Known:
     return Known(
         segments,
         trusted & set(index.synced),
-        {entry.path: entry for entry in index.entries if entry.pack in segments},
+        {e.path: e for e in index.entries if e.pack in segments or not e.is_file or not e.size},
     )
 
 
-def save(directory: Path, known: Known) -> None:
-    """Write the index; segments that nothing lies in any more are dropped from it."""
-    used = {entry.pack for entry in known.files.values()}
-    known.segments = {n: size for n, size in known.segments.items() if n in used}
-    known.synced &= used
+def save(directory: Path, known: Known, *, all_files: bool = False) -> None:
+    """Write the index; segments that nothing lies in any more are dropped from it.
+
+    ``all_files``: it is the whole tree, directories and all, and no segment is dropped.
+    """
+    if not all_files:
+        used = {entry.pack for entry in known.files.values()}
+        known.segments = {n: size for n, size in known.segments.items() if n in used}
+        known.synced &= used
     index = Index(
         VERSION, boot_id(), known.segments, sorted(known.synced), list(known.files.values())
     )

@@ -5,8 +5,8 @@
     <data-root>/builds/
       packs/<key>/           what is kept of one client's source, by shared key: segments
                              of file contents, and an index of what lies where
-      downloads/             what ADD fetched, by URL and ETag
-      git/                   bare repositories, by remote
+      http/<key>/            what ADD downloaded, by URL
+      git/<key>/             checkouts, by commit
       tmp/                   sources of builds that run; emptied at start
 
 A ``Source`` is handed out by ``context``, ``http``, ``git``, ``inline`` or ``chain`` and given
@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pierhead.build.files import collect, inline, mountables, tardoor
 from pierhead.build.files.entries import Entry, decode
@@ -31,12 +32,13 @@ from pierhead.build.files.held import Held
 from pierhead.build.files.layers import MEMORY_BYTES, Layers
 from pierhead.build.files.listdoor import ListDoor
 from pierhead.build.files.model import CopyRequest, Inline, Selection, Source, SourceKind, Transfer
+from pierhead.build.files.stored import Stored
 from pierhead.build.files.tree import find, join
 from pierhead.build.files.view import wanted_tree
 from pierhead.build.model import Client, FileStat, Wanted
 from pierhead.engine.images.feed import out_of_pipe
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import Internal, InvalidParameter, NotImplementedYet
+from pierhead.errors import Internal, InvalidParameter
 from pierhead.linux import process, worker
 from pierhead.oci.digest import PREFIX, ChainId, Digest
 from pierhead.store.database import Database
@@ -45,6 +47,12 @@ from pierhead.store.snapshots import Layer, Snapshotter
 
 Progress = Callable[[str, int, int], None]
 """(what, bytes or files so far, of how many; 0: unknown)."""
+
+_DESCRIPTIONS: Final = {
+    "context": "local source for {}",
+    "http": "http url {}",
+    "git": "git snapshot for {}",
+}
 
 
 class Mounted(Protocol):
@@ -80,6 +88,8 @@ class FileService:
         self._layers = Layers(paths, snapshots)
         self._lists = ListDoor(paths.builds / "packs", db, self._layers)
         self._staged = mountables.Staged(images.index.content.lease)
+        self._stored = Stored({kind: paths.builds / kind for kind in ("http", "git")}, db)
+        self._commits: dict[int, str] = {}
         self._handles = itertools.count(1)
         self._held: dict[int, Held] = {}
         self._tars: dict[int, _ClientTar] = {}
@@ -139,13 +149,16 @@ class FileService:
             brought.held.close()
 
     async def http(self, url: str, *, checksum: str = "", progress: Progress) -> Source:
-        """Download ``url``: a source with one file, named by the URL or Content-Disposition.
+        """Download ``url``: a source with one file, named by the URL.
 
         ``identity`` is the digest of its bytes. ``checksum``: ``sha256:…`` that it must have.
         Unchanged ones (ETag, Last-Modified) are not downloaded again. Raises
         ``InvalidParameter`` (checksum, status 4xx), ``Unavailable``.
         """
-        raise NotImplementedYet("downloads")
+        from pierhead.build.files import download
+
+        held, digest = await download.fetch(url, checksum, self._stored, self._layers, progress)
+        return self._hand_out(SourceKind.HTTP, url, held, digest)
 
     async def git(
         self,
@@ -162,11 +175,29 @@ class FileService:
         ``git_commit(source)``. Tokens are asked as secrets GIT_AUTH_TOKEN and
         GIT_AUTH_HEADER (also with ``.HOST``), ssh as the agent ``default``.
         """
-        raise NotImplementedYet("git sources")
+        from pierhead.build.files import git, giturl
+
+        found = giturl.parse(url)
+        if checksum and found.checksum and checksum != found.checksum:
+            raise InvalidParameter(f'checksum mismatch "{checksum}" != "{found.checksum}"')
+        if checksum:
+            found = replace(found, checksum=checksum)
+        progress("fetching", 0, 0)
+        held, identity, commit = await git.fetch(
+            found,
+            keep_git_dir=bool(found.keep_git_dir) or keep_git_dir,
+            client=client,
+            stored=self._stored,
+            layers=self._layers,
+            paths=self._paths,
+        )
+        source = self._hand_out(SourceKind.GIT, url, held, identity)
+        self._commits[source.handle] = commit
+        return source
 
     def git_commit(self, source: Source) -> str:
         """The full commit id of a ``GIT`` source."""
-        raise NotImplementedYet("git sources")
+        return self._commits[source.handle]
 
     def chain(self, chain_id: ChainId | None, name: str) -> Source:
         """The file system of a stage or image. The caller keeps the chain alive (lease)."""
@@ -204,6 +235,7 @@ class FileService:
 
     async def release(self, source: Source) -> None:
         """Give a source back. No error the second time."""
+        self._commits.pop(source.handle, None)
         held = self._held.pop(source.handle, None)
         if held is not None:
             held.close()
@@ -385,13 +417,41 @@ class FileService:
         self._layers.recover()
         await asyncio.to_thread(_empty, self._root / "tmp")
 
-    async def prune(self, *, keep_bytes: int = 0, older_than_ns: int | None = None) -> int:
-        """Drop kept packs, downloads and repositories not in use; bytes set free."""
-        return 0
+    async def drop(self, ids: Sequence[str]) -> int:
+        """Forget these kept contexts, downloads and checkouts (``KeptSource.id``).
+
+        Those that a build uses stay. Returns the bytes set free.
+        """
+        freed = 0
+        for each in self.usage():
+            if each.id in ids and not each.in_use:
+                if each.kind == "context":
+                    await self._lists.remove(each.id)
+                else:
+                    await self._stored.remove(each.kind, each.id)
+                freed += each.size_bytes
+        return freed
 
     def usage(self) -> list[KeptSource]:
         """What is kept between builds, for ``du``."""
-        return []
+        found = []
+        for key, size, created, used, uses, record in self._db.rows(
+            "SELECT key, size_bytes, created_ns, used_ns, uses, record FROM build_sources"
+        ):
+            facts = json.loads(record)
+            found.append(
+                KeptSource(
+                    id=key,
+                    kind=facts["kind"],
+                    description=_DESCRIPTIONS[facts["kind"]].format(facts["name"]),
+                    size_bytes=size,
+                    created_ns=created,
+                    used_ns=used,
+                    uses=uses,
+                    in_use=self._lists.in_use(key) or self._stored.in_use(key),
+                )
+            )
+        return found
 
     async def close(self) -> None:
         """Drop what is handed out still."""
@@ -419,6 +479,8 @@ class KeptSource:
     """Something that is kept to be asked for less next time."""
 
     id: str
+    kind: str
+    """``context``, ``http`` or ``git``."""
     description: str
     size_bytes: int
     created_ns: int
