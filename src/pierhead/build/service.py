@@ -140,6 +140,12 @@ class BuildService:
             raise
         await self._close(build)
         opened.solved = solved
+        opened.record.materials = [
+            {"uri": material.uri, "digest": material.digest}
+            for material in dict.fromkeys(
+                material for image in solved.images for material in image.materials
+            )
+        ]
         return solved
 
     async def export(

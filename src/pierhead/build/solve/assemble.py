@@ -29,7 +29,6 @@ def assemble(
 ) -> Assembled:
     """Config, layers and what is known of their making; the caller holds the chains."""
     stack = layers(snapshots, result.chain_id)
-    base = stages.results[plan.target].image
     if classic and result.image is not None:
         config = index.images[result.image].config
     else:
@@ -41,11 +40,14 @@ def assemble(
         platform=plan.platform,
         config=clone(config),
         chains=tuple(layer.chain_id for layer in stack),
-        base=base if not classic else None,
+        base=result.base_image,
         parent=result.parent if classic else None,
         materials=list(materials),
         steps=records,
         cache_keys=tuple(_keys(stages)),
+        cache_times={
+            key: when for each in stages.results.values() for key, when in each.times.items()
+        },
     )
 
 

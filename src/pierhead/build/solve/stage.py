@@ -45,6 +45,10 @@ class StageResult:
     files: list[str]
     """The same: what the classic COPY's text has for its files."""
     keys: list[tuple[str, ChainId | None]] = field(default_factory=list)
+    times: dict[str, int] = field(default_factory=dict)
+    """Key → when its step was done."""
+    base_image: ImageId | None = None
+    """The image that the stage (or the stage it stands on) stands on."""
     records: list[StepRecord] = field(default_factory=list)
     image: ImageId | None = None
     """Classic: the image of its last step."""
@@ -144,14 +148,16 @@ class Stages:
         if isinstance(origin, FromStage):
             base = await self._result(origin.index)
             result.chain_id, result.last = base.chain_id, base.last
-            result.image = base.image
+            result.image, result.base_image = base.image, base.base_image
         elif isinstance(origin, FromImage):
             image = await self._bases.image(origin)
             result.chain_id, result.image = image.chain_id, image.image_id
+            result.base_image = image.image_id
         elif isinstance(origin, FromContext):
             named = await self._bases.named(origin)
             if named is not None:
                 result.chain_id, result.image = named.chain_id, named.image_id
+                result.base_image = named.image_id
             else:
                 tree = await self._runner.sources.tree(origin)
                 result.chain_id = await self._bases.layer_of(tree)
@@ -275,6 +281,7 @@ class Stages:
             result.files.append("")
         if done is not None:
             result.keys.append((done.key, done.chain_id))
+            result.times[done.key] = done.created_ns
         told.done(
             cached=cached,
             miss=done.miss if done is not None and not done.cached else "",

@@ -114,10 +114,11 @@ class Runner:
             self.lease.add_chains([record.chain_id])
         return record
 
-    def look_imported(self, key: str) -> tuple[ChainId | None] | None:
+    def look_imported(self, key: str) -> tuple[ChainId | None, int] | None:
+        """(chain, when it was made) that ``--cache-from`` knows of; its layers may be elsewhere."""
         for cache in self.imported:
             if key in cache.results:
-                return (cache.results[key],)
+                return cache.results[key], cache.created.get(key) or time.time_ns()
         return None
 
     async def ensure(self, chain_id: ChainId | None) -> None:
@@ -228,7 +229,8 @@ class _Work:
         imported = self.runner.look_imported(key)
         if imported is None:
             return None
-        record = self._record(key, imported[0], {}, "", time.time_ns())
+        record = self._record(key, imported[0], {}, "", imported[1])
+        record.used_ns = time.time_ns()
         self.runner.learned[key] = record
         return Result(
             chain_id=record.chain_id,
@@ -484,6 +486,10 @@ class _RunWork(_Work):
         op: RunOp = self.op
         runner, options = self.runner, self.runner.options
         self._check(op)
+        names = {self._cache_id(each) for each in op.mounts if each.spec.kind is MountKind.CACHE}
+        if names:
+            for cache in runner.imported:
+                await cache.fill_mounts(names)
         for tree in self._trees:
             if tree is not None and tree.source.chain_id is not None:
                 await runner.ensure(tree.source.chain_id)
