@@ -21,7 +21,8 @@ from aiohttp.web_server import Server as BaseServer
 from pierhead.api.errors import error_response
 
 _HIJACK_LINE: Final = re.compile(
-    rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]*/attach|exec/[^ ?]*/start|session|grpc)[ ?]"
+    rb"POST (?:/v[0-9.]+)?/(?:containers/[^ ?]*/attach|exec/[^ ?]*/start|session|grpc"
+    rb"|pierhead/build(?:/debug/[^ ?]*)?)[ ?]"
 )
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 _EARLY_LIMIT_BYTES: Final = 1 << 20

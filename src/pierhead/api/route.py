@@ -62,14 +62,15 @@ class RouteTable:
         route = self._fixed.get((method, path))
         if route is not None:
             return (route, "") if route.since <= minor <= route.until else None
-        # Ours are one level deeper: /pierhead/images/{name}/explore
-        slash = path.find("/", 10 if path.startswith("/pierhead/") else 1)
-        if slash < 0:
-            return None
-        head = path[: slash + 1]
-        for tail, route in self._open.get((method, head), ()):
-            if path.endswith(tail) and route.since <= minor <= route.until:
-                value = path[len(head) : len(path) - len(tail)]
-                if value:
-                    return route, value
+        # Ours are one or two levels deeper: /pierhead/images/{name}/explore
+        ours = path.startswith("/pierhead/")
+        slash = path.find("/", 10 if ours else 1)
+        while slash >= 0:
+            head = path[: slash + 1]
+            for tail, route in self._open.get((method, head), ()):
+                if path.endswith(tail) and route.since <= minor <= route.until:
+                    value = path[len(head) : len(path) - len(tail)]
+                    if value:
+                        return route, value
+            slash = path.find("/", slash + 1) if ours else -1
         return None
