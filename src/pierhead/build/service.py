@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -61,6 +63,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CLOSE_S: Final = 5.0
+UNUSED_S: Final = 60 * 24 * 3600
+"""Cache records that nobody used for so long go."""
 
 Pull = Callable[[str, Platform | None, Client, Callable[[dict[str, Any]], None]], Awaitable[Image]]
 """(reference, platform, who has credentials, takes Docker's progress messages) → the image."""
@@ -102,7 +106,7 @@ class BuildService:
         self._pull = pull
         self._flights = Flights()
         self._open: dict[str, _Open] = {}
-        self._cancelled: set[str] = set()
+        self._collecting: asyncio.Task[None] | None = None
 
     # Building
 
@@ -266,6 +270,8 @@ class BuildService:
         opened.logs.close()
         self.cache.flush()
         self.past.end(opened.record, error, cancelled=opened.cancelled)
+        if not self._open and (self._collecting is None or self._collecting.done()):
+            self._collecting = tasks.spawn(self.collect(), name="bound the build cache")
 
     def _solved_base(self, ref: str, platform: Platform) -> BaseImage:
         """A build that is open as the base of another one (``solved://``)."""
@@ -327,6 +333,24 @@ class BuildService:
             data_root=self._paths.data_root,
         )
 
+    async def collect(self) -> None:
+        """Keep the cache within its bounds: what nobody used for ``UNUSED_S`` goes, and the
+        longest unused while there is more than the settings allow."""
+        if not self._settings.build_cache_bounded:
+            return
+        from pierhead.build.cache import prune
+
+        items = self._usage()
+        disk = os.statvfs(self._paths.data_root)
+        limit = self._settings.build_cache_bytes or disk.f_blocks * disk.f_frsize // 10
+        old = prune.overdue(items, before_ns=time.time_ns() - UNUSED_S * 1_000_000_000)
+        if not old and sum(item.size_bytes for item in items if not item.shared) <= limit:
+            return
+        for item in old:
+            await prune.drop([item], self.cache, self.executor.mounts, self.files)
+        ids, freed = await self.prune(all=True, keep_bytes=limit)
+        log.info("build cache bounded", extra={"dropped": len(old) + len(ids), "freed": freed})
+
     def _usage(self) -> list[Item]:
         from pierhead.build.cache import usage
 
@@ -374,6 +398,8 @@ class BuildService:
     async def close(self) -> None:
         """Cancel what runs and write what is to be kept."""
         running = [opened.task for opened in self._open.values() if opened.task is not None]
+        if self._collecting is not None:
+            running.append(self._collecting)
         for task in running:
             task.cancel()
         if running:

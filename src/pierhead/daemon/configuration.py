@@ -198,6 +198,7 @@ def check(merged: dict[str, Any]) -> list[str]:
         ("default-gateway", values.check_address, False),
         ("insecure-registries", values.check_registry, True),
         ("registry-mirrors", values.check_mirror, True),
+        ("builder", values.check_builder, False),
     )
     for name, check, many in checks:
         for value in (merged.get(name) or []) if many else filter(None, [merged.get(name)]):

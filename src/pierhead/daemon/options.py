@@ -135,6 +135,12 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("no-proxy", "str", "hosts to reach without a proxy (default: $NO_PROXY)"),
     Option("", "map", "http-proxy, https-proxy and no-proxy in one object", key="proxies"),
     # networks
+    Option(
+        "",
+        "any",
+        'bounds of the build cache: {"gc": {"enabled": true, "defaultKeepStorage": "20GB"}}',
+        key="builder",
+    ),
     Option("bridge", "str", "bridge of the default network", short="b", default="pier0"),
     Option("bip", "str", "address and prefix of the default bridge"),
     Option("fixed-cidr", "str", "subnet for addresses of the default network"),
@@ -181,7 +187,6 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("rootless", "bool", "", refused="pierd needs to be root"),
     Option("metrics-addr", "str", "", refused="pierd serves no metrics yet"),
     Option("", "any", "", key="features", note="there are no optional features"),
-    Option("", "any", "", key="builder", note="there is no builder yet"),
     # dockerd's, whose promise Pierhead can't keep
     Option("ipv6", "bool", "", refused=_NO_IPV6),
     Option("fixed-cidr-v6", "str", "", refused=_NO_IPV6),

@@ -7,6 +7,7 @@ from typing import Any
 
 from pierhead.daemon.configuration import Configuration, ConfigurationError, check, read_file
 from pierhead.daemon.options import OPTIONS
+from pierhead.daemon.values import parse_builder
 from pierhead.engine.config import Ulimit
 from pierhead.engine.settings import Settings
 
@@ -19,6 +20,7 @@ def settings_of(configuration: Configuration) -> Settings:
     value = configuration.values
     runtimes = {"crun": "crun", **(value.get("runtimes") or {})}
     default = value["default-runtime"]
+    bounded, build_cache_bytes = parse_builder(value.get("builder"))
     runtimes.setdefault(default, default)
     return Settings(
         data_root=Path(value["data-root"]).absolute(),
@@ -67,6 +69,8 @@ def settings_of(configuration: Configuration) -> Settings:
         dns_options=list(value.get("dns-opts") or []),
         dns_search=list(value.get("dns-search") or []),
         host_gateway_ips=list(value.get("host-gateway-ips") or []),
+        build_cache_bounded=bounded,
+        build_cache_bytes=build_cache_bytes,
     )
 
 

@@ -119,6 +119,39 @@ def parse_pool(text: str) -> tuple[str, int]:
     return _pool(parts["base"], parse_int(parts["size"]))
 
 
+def parse_builder(value: object) -> tuple[bool, int]:
+    """``builder`` of daemon.json: whether the build cache is bounded, and to how many bytes.
+
+    0 bytes: a tenth of the disk. ``ValueError`` for what isn't dockerd's form. Its ``policy``
+    and ``entitlements`` are taken; builds get by without the first, the client names the other.
+    """
+    if not value:
+        return True, 0
+    if not isinstance(value, dict):
+        raise ValueError("expected an object")
+    gc = value.get("gc") or {}
+    if not isinstance(gc, dict):
+        raise ValueError("gc: expected an object")
+    unknown = set(value) - {"gc", "entitlements", "history"}
+    unknown |= set(gc) - {
+        "enabled", "policy", "defaultKeepStorage", "defaultReservedSpace", "defaultMaxUsedSpace",
+        "defaultMinFreeSpace",
+    }  # fmt: skip
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: unknown")
+    limit = (
+        gc.get("defaultMaxUsedSpace")
+        or gc.get("defaultReservedSpace")
+        or gc.get("defaultKeepStorage")
+    )
+    return gc.get("enabled", True) is not False, parse_size(str(limit)) if limit else 0
+
+
+def check_builder(value: object) -> None:
+    """``builder``. Raises ``ValueError``."""
+    parse_builder(value)
+
+
 def check_address(text: str) -> None:
     """``--ip`` and gateways. Raises ``ValueError``."""
     ipaddress.ip_address(text)

@@ -77,3 +77,8 @@ class Settings:
     dns_options: list[str] = field(default_factory=list)
     dns_search: list[str] = field(default_factory=list)
     host_gateway_ips: list[str] = field(default_factory=list)
+
+    # builds
+    build_cache_bounded: bool = True
+    build_cache_bytes: int = 0
+    """What the build cache may take; 0: a tenth of the disk."""

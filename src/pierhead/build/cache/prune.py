@@ -126,13 +126,26 @@ async def prune(
         free_needed_bytes=needed,
         now_ns=time.time_ns(),
     )
+    freed = await drop(gone, cache, mounts, files)
+    return [item.id for item in gone], freed
+
+
+def overdue(items: Sequence[Item], *, before_ns: int) -> list[Item]:
+    """What was not used since ``before_ns``."""
+    return [item for item in items if not item.in_use and item.used_ns < before_ns]
+
+
+async def drop(
+    gone: Sequence[Item], cache: CacheStore, mounts: CacheMounts, files: FileService
+) -> int:
+    """Forget these; the bytes set free."""
     freed = sum(item.size_bytes for item in gone if item.record is not None and not item.shared)
     cache.drop(_with_aliases(cache, [item.record for item in gone if item.record is not None]))
-    freed += await mounts.remove([item.mount for item in gone if item.mount])
-    sources = [item.source for item in gone if item.source]
-    if sources:
-        freed += await files.drop(sources)
-    return [item.id for item in gone], freed
+    if ids := [item.mount for item in gone if item.mount]:
+        freed += await mounts.remove(ids)
+    if ids := [item.source for item in gone if item.source]:
+        freed += await files.drop(ids)
+    return freed
 
 
 def _with_aliases(cache: CacheStore, records: Iterable[Record]) -> list[Record]:

@@ -22,7 +22,7 @@ from pierhead.build.history import HistoryRecord
 from pierhead.build.model import BuildOptions, Client, Wanted, Warned
 from pierhead.build.plan import args, urls
 from pierhead.build.plan.model import FromContext, FromImage, Origin, Plan
-from pierhead.build.plan.planner import Planner, Request
+from pierhead.build.plan.planner import Base, Planner, Request
 from pierhead.build.solve import definition
 from pierhead.build.solve.assemble import assemble
 from pierhead.build.solve.bases import Bases
@@ -257,6 +257,31 @@ class Build:
                     locate(base, place, self.dockerfile.source)
                 raise base
             planner.provide(origin, base)
+            self._check_platform(planner, origin, base)
+
+    def _check_platform(self, planner: Planner, origin: Origin, base: Base) -> None:
+        """The one lint rule that needs to know the base image."""
+        if self.options.classic or not isinstance(origin, FromImage) or base.config is None:
+            return
+        found = base.config
+        wanted = origin.platform
+        if wanted.matches(found.os, found.architecture, found.variant):
+            return
+        place = planner.where(origin)
+        actual = platforms.normalise(found.os or "linux", found.architecture, found.variant)
+        self.report.warn(
+            Warned(
+                time_ns=time.time_ns(),
+                rule="InvalidBaseImagePlatform",
+                text=f'Base image {origin.name} was pulled with platform "{actual}", expected '
+                f'"{wanted}" for current build',
+                description="Base image platform does not match expected target platform",
+                url="https://docs.docker.com/go/dockerfile/rule/invalid-base-image-platform/",
+                file=self.dockerfile.source.name,
+                lines=(place.lines,) if place is not None else (),
+                source=self.definition.data,
+            )
+        )
 
     # Solving
 

@@ -76,7 +76,10 @@ async def _local(
     title = f"[internal] load build definition from {posixpath.basename(name)}"
     with sources.start(title, local) as step:
         source, _ = await sources.local(
-            local, Wanted(follow=tuple(wanted), shared_key=sources.key("definition", local)), step
+            local,
+            Wanted(follow=tuple(wanted), shared_key=sources.key("definition", local)),
+            step,
+            "dockerfile",
         )
         data = await _find(sources, source, name)
         if data is None:

@@ -115,11 +115,14 @@ class Sources:
             source, _ = await self.local(local, wanted, step)
         return Tree(source)
 
-    async def local(self, name: str, wanted: Wanted, step: Reported) -> tuple[Source, Transfer]:
-        """One of the client's local sources."""
+    async def local(
+        self, name: str, wanted: Wanted, step: Reported, what: str = "context"
+    ) -> tuple[Source, Transfer]:
+        """One of the client's local sources; ``what`` is what progress says of it."""
+        shown = f"transferring {what}:"
 
-        def progress(what: str, current: int, total: int) -> None:
-            step.progress(f"transferring {what or name}:", "transferring", current, total)
+        def progress(_: str, current: int, total: int) -> None:
+            step.progress(shown, "transferring", current, total)
 
         try:
             source, transfer = await self._files.context(
@@ -128,7 +131,7 @@ class Sources:
         except NotFound as error:
             raise InvalidParameter(f'could not find the local source "{name}": {error}') from error
         self.hold(source)
-        step.progress(f"transferring {name}:", "transferring", transfer.bytes_received, done=True)
+        step.progress(shown, "transferring", transfer.bytes_received, done=True)
         for note in transfer.notes:
             step.log(2, note.encode() + b"\n")
         return source, transfer
