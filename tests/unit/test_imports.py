@@ -74,8 +74,10 @@ LATE: dict[str, frozenset[str]] = {
     "cli/manifest/remote.py": frozenset({"distribution", "oci"}),
 }
 
-# Imported themselves only when there is TLS to be done.
-IMPORTED_LATE = frozenset({"tls.py"})
+# Imported themselves only when there is TLS to be done, or a function of a bake file to call.
+IMPORTED_LATE = frozenset(
+    {"tls.py", "collection_functions.py", "number_functions.py", "text_functions.py"}
+)
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,14 @@ class Plain:
         if digest != self._current:
             self._switch(trace, out)
             out.append(head + step.name.encode("utf-8", "surrogateescape") + b"\n")
-        unfinished = self._transfers(step, head, out)
+        self._transfers(step, head, out)
         for warning in step.warnings[step.warned :]:
             text = warning_text(warning).encode("utf-8", "surrogateescape")
             out.append(head + b"WARN: " + text + b"\n")
         step.warned = len(step.warnings)
         _logs(step, head, out)
         self._current = digest
-        if step.completed and not unfinished:
+        if step.completed:
             self._current = ""
             step.count = 0
             if step.logs_partial:
@@ -143,9 +143,8 @@ class Plain:
                 out.append(f"#0 {self._description}\n\n".encode())
             self._begun = True
 
-    def _transfers(self, step: Step, head: bytes, out: list[bytes]) -> bool:
-        """Lines of transfers that moved enough; whether one of them goes on."""
-        unfinished = False
+    def _transfers(self, step: Step, head: bytes, out: list[bytes]) -> None:
+        """Lines of transfers that moved enough."""
         for identifier in step.order:
             if identifier not in step.updated:
                 continue
@@ -163,11 +162,8 @@ class Plain:
                 text += f" {seconds:.1f}s"
             if status.completed_ns:
                 text += " done"
-            else:
-                unfinished = True
             out.append(head + text.encode("utf-8", "surrogateescape") + b"\n")
         step.updated.clear()
-        return unfinished
 
 
 def _logs(step: Step, head: bytes, out: list[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pierhead.cli.build.progress.trace import text_of_status, warning_text
+from pierhead.cli.build.progress.trace import warning_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class RawJson:
             kind = event.get("type")
             if kind in ("started", "done"):
                 status.setdefault("vertexes", []).append(dict(self._vertex(event)))
-            elif kind == "progress":
+            elif kind == "progress" and event.get("id"):
                 status.setdefault("statuses", []).append(_transfer(event))
             elif kind == "log":
                 data = str(event.get("data", "")).encode("utf-8", "surrogateescape")
@@ -88,7 +88,7 @@ class RawJson:
 
 def _transfer(event: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {
-        "id": text_of_status(event),
+        "id": str(event.get("id", "")),
         "vertex": event.get("step", ""),
         "current": int(event.get("current", 0)),
         "timestamp": timestamp(int(event.get("time_ns", 0))),

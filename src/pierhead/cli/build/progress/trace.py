@@ -24,7 +24,7 @@ class Status:
     __slots__ = ("completed_ns", "current", "id", "started_ns", "time_ns", "total")
 
     def __init__(self, event: dict[str, Any]) -> None:
-        self.id = text_of_status(event)
+        self.id = str(event.get("id", ""))
         self.current = int(event.get("current", 0))
         self.total = int(event.get("total", 0))
         self.time_ns = int(event.get("time_ns", 0))
@@ -156,6 +156,8 @@ class Trace:
             elif kind == "log":
                 self._log(step, event)
             elif kind == "progress":
+                if not event.get("id"):
+                    continue  # that it works, for the classic door
                 status = Status(event)
                 if status.id not in step.statuses and status.started_ns:
                     step.order.append(status.id)
@@ -210,14 +212,6 @@ class Trace:
     def completed(self) -> int:
         """How many steps have ended."""
         return sum(step.completed for step in self.steps.values())
-
-
-def text_of_status(event: dict[str, Any]) -> str:
-    """A transfer's name: its action and what it is about."""
-    action, identifier = str(event.get("action", "")), str(event.get("id", ""))
-    if not action or action in identifier:
-        return identifier
-    return f"{action} {identifier}" if identifier else action
 
 
 def warning_text(event: dict[str, Any]) -> str:
