@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import registries
+from bench import builds, registries
 from bench.engines import (
     DOCKER,
     Dockerd,
@@ -279,6 +279,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few samples; write nothing")
     parser.add_argument("--images", action="store_true", help="registries alone; write nothing")
+    parser.add_argument("--builds", action="store_true", help="builds alone; write nothing")
     options = parser.parse_args()
     if os.geteuid() != 0:
         print("bench/run needs root", file=sys.stderr)
@@ -298,27 +299,35 @@ def main() -> int:
                 engines.append(dockerd)
             else:
                 dockerd = None
-        if shutil.which("podman"):
+        if shutil.which("podman") and not options.builds:
             podman = Podman()
             stops.append(podman.stop)
             if guarded(podman):
                 engines.append(podman)
         table = Table([engine.name for engine in engines])
-        if not options.images:
+        if not options.images and not options.builds:
             measure(table, engines, pierd, dockerd, options.quick)
-        registries.measure(engines, table, options.quick)
+        if not options.builds:
+            registries.measure(engines, table, options.quick)
+        built = Table(["pierd", "pierd+docker", "dockerd", "BuildKit", "buildah"])
+        if not options.images:
+            builds.measure(built, engines, options.quick)
     finally:
         for stop in reversed(stops):
             stop()
     print()
-    print(table.markdown())
-    if not options.quick and not options.images:
+    for each in (table, built):
+        if each.rows:
+            print(each.markdown())
+    if not options.quick and not options.images and not options.builds:
         DOC.write_text(
             DOC_HEAD.format(date=datetime.now(UTC).date(), versions=versions_line(engines))
         )
         with DOC.open("a") as out:
             out.write(table.markdown())
             out.write(DOC_TAIL)
+            out.write(DOC_BUILDS)
+            out.write(built.markdown())
         print(f"written to {DOC}")
     return 0
 
@@ -336,6 +345,15 @@ line, `dockerd` Debian's with its own containerd and the same command line, `pod
 has its own data root and bridge; all run the same image, a root file system around the static
 busybox. PSS counts shared pages by share. Stopped containers in the list have been created and
 never started.
+"""
+
+DOC_BUILDS = """
+## Builds
+
+`pierd` is `pier build`, `pierd+docker` the stock command line's classic `docker build` on the same
+daemon; `dockerd` its classic builder, `BuildKit` the same with `DOCKER_BUILDKIT=1`, `buildah`
+`bud --layers`.
+
 """
 
 if __name__ == "__main__":
