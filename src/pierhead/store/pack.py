@@ -18,6 +18,8 @@ from pierhead.store.tarsource import write_all
 
 _HIDDEN_XATTRS: Final = ("trusted.overlay.", "user.overlay.", "security.selinux")
 _COPY_STEP: Final = 4 << 20
+_SENT_BYTES: Final = 128 << 10
+"""Files from this size on are sent by the kernel; smaller ones are collected."""
 
 
 def pack_upper(epoch_s: int | None = None) -> dict[str, Any]:
@@ -124,6 +126,8 @@ class Packer:
             header.size = os.fstat(fd).st_size
             self._put(tar.build_header(header))
             left = header.size
+            if left >= _SENT_BYTES:
+                left -= self._send(fd, left)
             while left:
                 data = os.read(fd, min(left, _COPY_STEP))
                 if not data:  # shrunk while we read: the header's promise must be kept
@@ -133,6 +137,24 @@ class Packer:
             self._put(bytes(tar.padding(header.size)))
         finally:
             os.close(fd)
+
+    def _send(self, fd: int, length: int) -> int:
+        """Have the kernel copy ``length`` bytes; how many it did (a pipe gets the pages as such)."""
+        self._flush()
+        sent = 0
+        while sent < length:
+            try:
+                count = os.sendfile(self._fd, fd, sent, length - sent)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                    raise
+                count = 0  # from or to something that can't
+            if not count:
+                os.lseek(fd, sent, os.SEEK_SET)
+                break
+            sent += count
+        self.written += sent
+        return sent
 
     def _put(self, data: bytes) -> None:
         if not data:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import fcntl
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,8 @@ from pierhead.linux import process, worker
 from pierhead.oci.digest import ChainId, DiffId
 from pierhead.store.snapshots import Incoming, Layer, LayerSource, Snapshotter
 
+_F_SETPIPE_SZ: Final = 1031
+_PIPE_BYTES: Final = 1 << 20
 _EMPTY_TAR: Final = bytes(1024)
 
 
@@ -39,6 +43,8 @@ async def commit(
     if is_empty(upper):
         return await _empty(snapshots, base)
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+    with contextlib.suppress(OSError):  # the user's share of pipes is used up
+        fcntl.fcntl(write_fd, _F_SETPIPE_SZ, _PIPE_BYTES)
     packed: asyncio.Task[Any | Exception] | None = None
     try:
         try:
