@@ -6,6 +6,7 @@ hold the interpreter's lock for microseconds only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
@@ -94,7 +95,7 @@ def unpack_tar(
     """See ``take``: the entries, and where the pack ends then."""
     members = _Members(entries_limit, pack, base, what)
     scanner = scan(members.plain, members.other)
-    next(scanner)
+    wanted = next(scanner)
     writer = _Stage(_writer(pack_fd, base))
     hasher = _Stage(members.hash if hashed else lambda item: None)
     total = 0
@@ -106,16 +107,20 @@ def unpack_tar(
             writer.put((total, chunk))
             if scanning:
                 try:
-                    scanner.send((total, chunk))
+                    wanted = scanner.send((total, chunk))
                 except StopIteration:
                     scanning = False
             hasher.put((total, chunk))
             total += len(chunk)
         if scanning:
-            try:
+            # `docker build -f -` sends no end mark, and no padding behind the last file.
+            missing = wanted - total
+            whole = members.content_end <= total
+            with contextlib.suppress(StopIteration):
+                if whole and 0 < missing < tarformat.BLOCK:
+                    scanner.send((total, bytes(missing)))
+                    total += missing
                 scanner.send((total, b""))
-            except StopIteration:
-                scanning = False
         writer.finish()
         hasher.finish()
     finally:
@@ -182,6 +187,8 @@ class _Members:
         self._what = what
         self._entries: dict[bytes, Entry] = {}
         self._pending: deque[tuple[int, int, Entry]] = deque()
+        self.content_end = 0
+        """Where the last regular file's bytes end in the tar."""
         self._current: Any = None
         self._sparse: list[tuple[Entry, Header, int]] = []
         self._inodes = 0
@@ -211,6 +218,7 @@ class _Members:
     def _regular(self, entry: Entry, offset: int) -> None:
         entry.pack = self._pack
         entry.offset = self._base + offset
+        self.content_end = offset + entry.size
         if entry.size:
             self._pending.append((offset, entry.size, entry))
         else:
