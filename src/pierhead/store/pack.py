@@ -139,7 +139,7 @@ class Packer:
             os.close(fd)
 
     def _send(self, fd: int, length: int) -> int:
-        """Have the kernel copy ``length`` bytes; how many it did (a pipe gets the pages as such)."""
+        """Have the kernel copy ``length`` bytes (a pipe gets the pages); how many it did."""
         self._flush()
         sent = 0
         while sent < length:
