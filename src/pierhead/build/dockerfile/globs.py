@@ -15,6 +15,10 @@ class PatternSyntax(ValueError):
     """A backslash before something that needs none."""
 
 
+class TooLong(ValueError):
+    """The result would be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What stands between two stars; ``None`` is any character (``?``)."""
@@ -89,10 +93,14 @@ class Glob:
             return -1
         return self._rest(text, len(self.pieces[0].chars), longest=longest)
 
-    def replace(self, text: str, replacement: str, *, every: bool) -> str:
-        """The first match, or every one, replaced; matches are as long as can be."""
+    def replace(self, text: str, replacement: str, *, every: bool, limit: int) -> str:
+        """The first match, or every one, replaced; matches are as long as can be.
+
+        ``TooLong`` if that would make more than ``limit`` characters.
+        """
         out: list[str] = []
         at = done = 0
+        left = limit - len(text)
         first = self.pieces[0]
         while at <= len(text):
             start = first.find(text, at)
@@ -105,6 +113,9 @@ class Glob:
             if end > start or start > done or not out:
                 out += [text[done:start], replacement]
                 done = end
+                left -= len(replacement) + start - end
+                if left < 0:
+                    raise TooLong
                 if not every:
                     break
             at = end if end > start else start + 1
@@ -140,9 +151,11 @@ def trim_suffix(pattern: str, value: str, *, longest: bool) -> str:
     return value if end < 0 else value[: len(value) - end]
 
 
-def replace(pattern: str, value: str, replacement: str, *, every: bool) -> str:
-    """``${value/pattern/replacement}``, or ``//``."""
-    return _parse(pattern).replace(value, replacement, every=every)
+def replace(
+    pattern: str, value: str, replacement: str, *, every: bool, limit: int = 1 << 62
+) -> str:
+    """``${value/pattern/replacement}``, or ``//``. ``PatternSyntax``, ``TooLong``."""
+    return _parse(pattern).replace(value, replacement, every=every, limit=limit)
 
 
 def _parse(pattern: str) -> Glob:

@@ -22,6 +22,7 @@ MAX_GROWTH = 4 << 20
 _EOF = ""
 _NO_CHAR = "\ufffd"  # how Go prints the end where it wanted a character
 _SPECIAL_PARAMETERS = frozenset("@*#?-$!0")
+_BLANK = re.compile(f"[{SPACES}]")
 _HEREDOC_BLANKS = "\t\r "
 
 
@@ -108,15 +109,11 @@ class _Words:
         self.parts: list[str] = []
 
     def add(self, text: str) -> None:
-        at = 0
-        for index, char in enumerate(text):
-            if char in SPACES:
-                if index > at:
-                    self.parts.append(text[at:index])
-                self.close()
-                at = index + 1
-        if at < len(text):
-            self.parts.append(text[at:])
+        first, *others = _BLANK.split(text)
+        self.parts.append(first)
+        for other in others:
+            self.close()
+            self.parts.append(other)
 
     def add_raw(self, text: str) -> None:
         self.parts.append(text)
@@ -362,10 +359,12 @@ class _Lexer:
         value = self.value(name)
         if value is None and self.keep_unset:
             return f"${{{name}/{pattern}/{replacement}}}"
-        result = globs.replace(pattern, value or "", replacement, every=every)
+        room = MAX_GROWTH + len(self.text) - self.grown
+        try:
+            result = globs.replace(pattern, value or "", replacement, every=every, limit=room)
+        except globs.TooLong as error:
+            raise WordError(f"expansion is longer than {MAX_GROWTH} characters") from error
         self.grown += len(result)
-        if self.grown > MAX_GROWTH + len(self.text):
-            raise WordError(f"expansion is longer than {MAX_GROWTH} characters")
         return result
 
     def inner(self, stop: str, raw_escapes: bool) -> str:
