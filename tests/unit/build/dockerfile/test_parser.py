@@ -57,7 +57,7 @@ def test_parse() -> None:
         (b"# x\n", "file with no instructions", 1),
         (b"ARG x\n", "dockerfile contains no stages to build", None),
         (b"RUN x\n", "no build stage in current context", 1),
-        (b"FROM x\nQUX\n", "dockerfile parse error on line 2: unknown instruction: QUX", 2),
+        (b"FROM x\nWIDGET\n", "dockerfile parse error on line 2: unknown instruction: WIDGET", 2),
         (
             b"FROM x\n\nCPY \\\n a b\n",
             "dockerfile parse error on line 3: unknown instruction: CPY (did you mean COPY?)",
