@@ -321,7 +321,7 @@ class BuildService:
         from pierhead.build.cache import prune
 
         await self.executor.mounts.measure()
-        return await prune.prune(
+        ids, freed = await prune.prune(
             self._usage(),
             self.cache,
             self.executor.mounts,
@@ -332,6 +332,8 @@ class BuildService:
             min_free_bytes=min_free_bytes,
             data_root=self._paths.data_root,
         )
+        self._events.emit("builder", "prune", "", {"reclaimed": str(freed)})
+        return ids, freed
 
     async def collect(self) -> None:
         """Keep the cache within its bounds: what nobody used for ``UNUSED_S`` goes, and the

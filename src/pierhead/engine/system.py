@@ -210,7 +210,7 @@ class SystemService:
         }
 
     async def disk_usage(self, kinds: set[str]) -> dict[str, dict[str, Any]]:
-        """Usage by kind (``container image volume build-cache``), each with its ``Items``."""
+        """Usage by kind (``container image volume``), each with its ``Items``."""
         result: dict[str, dict[str, Any]] = {}
         if "container" in kinds:
             listed = await self._containers.list_json(
@@ -238,8 +238,6 @@ class SystemService:
                 size=lambda item: max(int((item.get("UsageData") or {}).get("Size") or 0), 0),
                 active=lambda item: int((item.get("UsageData") or {}).get("RefCount") or 0) > 0,
             )
-        if "build-cache" in kinds:
-            result["build-cache"] = _usage([], size=lambda item: 0, active=lambda item: False)
         return result
 
     # -- parts of info -------------------------------------------------------------------

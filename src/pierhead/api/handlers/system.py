@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp.web_response import Response, StreamResponse
 
@@ -42,8 +42,22 @@ async def disk_usage(call: Call) -> StreamResponse:
         kinds = set(call.texts("type"))
         for kind in kinds.difference(_DF_KINDS):
             raise InvalidParameter(f"unknown object type: {kind}")
-    usage = await call.engine.system.disk_usage(kinds)
+    usage = await call.engine.system.disk_usage(kinds - {"build-cache"})
+    if "build-cache" in kinds:
+        usage["build-cache"] = _cache_usage(call.engine.build.usage())
     return call.json(shape.disk_usage(usage, call.api, call.flag("verbose")))
+
+
+def _cache_usage(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The API's ``BuildCacheDiskUsage``: what images share is counted there."""
+    own = [item for item in items if not item.get("Shared")]
+    return {
+        "ActiveCount": sum(1 for item in items if item.get("InUse")),
+        "TotalCount": len(items),
+        "Reclaimable": sum(int(item.get("Size") or 0) for item in own if not item.get("InUse")),
+        "TotalSize": sum(int(item.get("Size") or 0) for item in own),
+        "Items": items,
+    }
 
 
 def negotiate(accept: str, default: str) -> str:

@@ -61,12 +61,30 @@ async def test_df_types(tmp_path: Path) -> None:
         asked.append(kinds)
         return {}
 
-    engine = fake_engine(tmp_path, system=SimpleNamespace(disk_usage=disk_usage))
+    records = [
+        {"ID": "a", "Size": 5, "InUse": False, "Shared": False},
+        {"ID": "b", "Size": 7, "InUse": True, "Shared": False},
+        {"ID": "c", "Size": 9, "InUse": False, "Shared": True},
+    ]
+    engine = fake_engine(
+        tmp_path,
+        system=SimpleNamespace(disk_usage=disk_usage),
+        build=SimpleNamespace(usage=lambda: records),
+    )
     async with serving(engine, tmp_path) as ask:
         assert (await ask("GET", "/system/df?type=image&type=volume")).status == 200
         assert (await ask("GET", "/system/df?type=x")).message == "unknown object type: x"
-        assert (await ask("GET", "/v1.41/system/df?type=x")).status == 200
-    assert asked == [{"image", "volume"}, {"container", "image", "volume", "build-cache"}]
+        answer = await ask("GET", "/v1.41/system/df?type=x")
+        assert answer.json()["BuildCache"] == records
+        answer = await ask("GET", "/v1.52/system/df?type=build-cache&verbose=1")
+        assert answer.json()["BuildCacheUsage"] == {
+            "ActiveCount": 1,
+            "TotalCount": 3,
+            "Reclaimable": 5,
+            "TotalSize": 12,
+            "Items": records,
+        }
+    assert asked == [{"image", "volume"}, {"container", "image", "volume"}, set()]
 
 
 def test_negotiation() -> None:
