@@ -68,8 +68,8 @@ class Scope:
     escape: str
     build_args: Mapping[str, str]
     global_args: Mapping[str, str]
-    origin: Callable[[str], Origin]
-    """What ``--from=NAME`` means here."""
+    origin: Callable[[str, str], Origin]
+    """What a name means in ``--from`` of a COPY or RUN (the second argument)."""
     stage_name: str = ""
     show_platform: bool = False
     total: int = 0
@@ -312,7 +312,7 @@ class _Dispatch:
             raise InvalidParameter(f'invalid mount target "{target}"')
         origin: Origin | None = None
         if spec.origin:
-            origin = self._scope.origin(spec.origin)
+            origin = self._scope.origin(spec.origin, "RUN")
         elif spec.kind is MountKind.BIND:
             origin = FromContext()
         return MountPlan(spec=spec, target=target, origin=origin)
@@ -323,7 +323,9 @@ class _Dispatch:
         self._check_copy(item)
         scope, state = self._scope, self._state
         is_add = isinstance(item, Add)
-        origin = scope.origin(item.source) if isinstance(item, Copy) and item.source else None
+        origin = (
+            scope.origin(item.source, "COPY") if isinstance(item, Copy) and item.source else None
+        )
         request = CopyRequest(
             destination=state.absolute(item.destination),
             unpack=is_add,

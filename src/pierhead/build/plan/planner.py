@@ -139,7 +139,7 @@ class Planner:
         if stage.name and stage.name in self._request.named_contexts:
             origin: Origin = FromContext(stage.name)
         else:
-            origin = self._origin_of(base, index, platform, stage.location, numbers=False)
+            origin = self._origin_of(base, index, platform, stage.location)
         return _Draft(index, stage, base, platform, origin)
 
     def _stage_platform(self, stage: Stage) -> Platform | None:
@@ -189,30 +189,29 @@ class Planner:
         platform: Platform | None,
         location: Range,
         *,
-        numbers: bool = True,
+        numbers: bool = False,
         kind: str = "",
     ) -> Origin:
         """A stage before this one, a named context, nothing, or an image."""
         stages = self._dockerfile
-        if numbers or not name.isdigit():
-            index = stages.stage_index(name, before)
-            if index is not None:
-                return FromStage(index)
-            later = stages.stage_index(name) if kind else None
-            if later == before:
-                raise self._error(f'circular dependency detected on stage: "{name}"', location)
-            if later is not None:
-                here = stages.stages[before].name or f"stage-{before}"
-                raise self._error(
-                    f'cannot copy from stage "{name}", it needs to be defined before current '
-                    f'stage "{here}"'
-                    if kind == "COPY"
-                    else f'cannot mount from stage "{name}", stage needs to be defined before '
-                    "current command",
-                    location,
-                )
-            if numbers and name.isascii() and name.isdigit():
-                raise self._error(f"invalid stage index {name}", location)
+        index = stages.stage_index(name, before, numbers=numbers)
+        if index is not None:
+            return FromStage(index)
+        later = stages.stage_index(name, numbers=numbers) if kind else None
+        if later == before:
+            raise self._error(f'circular dependency detected on stage: "{name}"', location)
+        if later is not None:
+            here = stages.stages[before].name or f"stage-{before}"
+            raise self._error(
+                f'cannot copy from stage "{name}", it needs to be defined before current '
+                f'stage "{here}"'
+                if kind == "COPY"
+                else f'cannot mount from stage "{name}", stage needs to be defined before '
+                "current command",
+                location,
+            )
+        if numbers and name.isascii() and name.isdigit():
+            raise self._error(f"invalid stage index {name}", location)
         if name == "scratch":
             return FromNothing()
         if name in self._request.named_contexts:
@@ -252,7 +251,9 @@ class Planner:
                 "using ARG from global scope as a workaround",
                 item.location,
             )
-        return self._origin_of(name, draft.index, None, item.location, kind=kind)
+        return self._origin_of(
+            name, draft.index, None, item.location, kind=kind, numbers=kind == "COPY"
+        )
 
     # What is needed
 
@@ -370,8 +371,8 @@ class Planner:
             escape=self._dockerfile.escape,
             build_args=request.build_args,
             global_args=self.global_args,
-            origin=lambda text: self._origin_of(
-                text, draft.index, None, draft.stage.location, kind="COPY"
+            origin=lambda text, kind: self._origin_of(
+                text, draft.index, None, draft.stage.location, kind=kind, numbers=kind == "COPY"
             ),
             stage_name=name,
             show_platform=request.show_platform,
