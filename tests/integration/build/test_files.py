@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-from pathlib import Path
 
 import pytest
 
 from pierhead.build.files.model import Inline
 from pierhead.errors import InvalidParameter, NotFound
-from support.building import CONTEXT, Bench, listed
+from support.building import CONTEXT, Bench
 from support.layers import MTIME, directory, item, layer_tar
 
 pytestmark = pytest.mark.root
@@ -44,30 +43,6 @@ async def test_the_same_input_gives_the_same_layer(bench: Bench) -> None:
     one = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     two = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     assert one == two
-
-
-async def test_only_changed_files_are_asked_for(bench: Bench, tmp_path: Path) -> None:
-    root = tmp_path / "context"
-    (root / "d").mkdir(parents=True)
-    (root / "a").write_text("first")
-    (root / "d/b").write_bytes(b"b" * 200_000)
-    (root / "empty").touch()
-    (root / "l").symlink_to("d/b")
-    one, asked = await listed(bench, root)
-    assert sorted(asked) == [b"a", b"d/b"]
-    layer = await bench.copy(one, ".", to="/x/")
-    assert bench.read(layer, "x/d/b") == b"b" * 200_000
-    (root / "a").write_text("other, longer")
-    two, asked = await listed(bench, root)
-    assert asked == [b"a"]
-    changed = await bench.copy(two, ".", to="/x/")
-    assert bench.read(changed, "x/a") == b"other, longer"
-    assert bench.read(changed, "x/d/b") == b"b" * 200_000
-    three, asked = await listed(bench, root)
-    assert asked == []
-    assert await bench.copy(three, ".", to="/x/") == changed
-    await bench.files.release(one)
-    assert await bench.files.read(two, "l", 1 << 20) == b"b" * 200_000
 
 
 async def test_a_context_can_be_mounted(bench: Bench) -> None:

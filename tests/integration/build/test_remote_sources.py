@@ -7,7 +7,8 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ async def test_a_checksum_must_match(bench: Bench, site: Site) -> None:
     assert site.given == 1
     with pytest.raises(InvalidParameter, match="digest mismatch"):
         await bench.files.http(f"{site.url}/g", checksum=sha256(b"other"), progress=quiet)
-    with pytest.raises(InvalidParameter, match="invalid response status 404"):
+    with pytest.raises(NotFound, match="invalid response status 404"):
         await bench.files.http(f"{site.url}/missing", progress=quiet)
 
 
@@ -196,3 +197,23 @@ async def test_refs_tags_and_subdirectories(bench: Bench, repositories: tuple[st
             await bench.files.git(bad, progress=quiet)
     with pytest.raises(InvalidParameter, match="expected checksum to match"):
         await bench.files.git(f"{url}/top#v1", checksum="0" * 40, progress=quiet)
+
+
+async def test_a_repository_behind_a_plain_web_server(
+    bench: Bench, repositories: tuple[str, Path], tmp_path: Path
+) -> None:
+    """git's dumb protocol knows no shallow copies."""
+    _, base = repositories
+    bare = tmp_path / "site/sub.git"
+    subprocess.run(["git", "clone", "-q", "--bare", base / "sub", bare], check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/sub.git#main"
+        source = await bench.files.git(url, progress=quiet)
+        assert await bench.files.read(source, "file", 10) == b"sub"
+    finally:
+        server.shutdown()
+        server.server_close()

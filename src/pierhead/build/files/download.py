@@ -17,7 +17,14 @@ from pierhead.build.files.entries import Entry
 from pierhead.build.files.held import Held
 from pierhead.build.files.layers import Layers
 from pierhead.build.files.stored import NUMBER, Stored
-from pierhead.errors import Internal, InvalidParameter, Unavailable
+from pierhead.errors import (
+    Forbidden,
+    Internal,
+    InvalidParameter,
+    NotFound,
+    Unauthorized,
+    Unavailable,
+)
 from pierhead.oci.digest import PREFIX, Digest, parse_digest
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ UNNAMED: Final = "__unnamed__"
 """The name of what has none in its URL, as BuildKit's."""
 _KIND: Final = "http"
 _CHUNK: Final = 1 << 20
+_KINDS: Final = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: NotFound}
 
 Progress = Callable[[str, int, int], None]
 
@@ -142,9 +150,8 @@ async def _get(url: str, facts: dict[str, Any] | None) -> AsyncIterator[aiohttp.
             http.get(url, headers=headers) as response,
         ):
             if response.status >= 400 or response.status not in (200, 203, 304):
-                raise InvalidParameter(
-                    f"failed to download {shown}: invalid response status {response.status}"
-                )
+                words = f"failed to download {shown}: invalid response status {response.status}"
+                raise _KINDS.get(response.status, InvalidParameter)(words)
             yield response
     except (aiohttp.InvalidURL, ValueError) as error:
         raise InvalidParameter(f"invalid URL {shown!r}") from error

@@ -27,6 +27,7 @@ WORK: Final = "/tmp/work"
 _OUTPUT_LIMIT: Final = 1 << 20
 _CHUNK: Final = 1 << 20
 
+_FETCH: Final = ("--quiet", "--force")
 _QUIET: Final = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.file.allow=never",
     "protocol.ext.allow=never", "advice.detachedHead=false", "init.defaultBranch=master",
@@ -100,23 +101,21 @@ def checkout(
 def _fetch(git: _Git, ref: str, commit: str) -> str:
     """Bring ``commit`` in; what to check out then."""
     if ref:
-        git.run(
-            "fetch",
-            "--quiet",
-            "--force",
-            "--depth=1",
-            "--no-tags",
-            "origin",
-            f"+{ref}:{_local(ref)}",
-        )
+        refspec = f"+{ref}:{_local(ref)}"
+        try:
+            git.run("fetch", *_FETCH, "--depth=1", "--no-tags", "origin", refspec)
+        except PierError as error:
+            if "shallow" not in error.message:
+                raise
+            git.run("fetch", *_FETCH, "--no-tags", "origin", refspec)  # a web server's files
         found = git.run("rev-parse", "FETCH_HEAD").strip()
         if found != commit:
             raise Unavailable(f"{ref} moved from {commit} to {found} meanwhile: try again")
         return "FETCH_HEAD"
     try:
-        git.run("fetch", "--quiet", "--depth=1", "--no-tags", "origin", commit)
+        git.run("fetch", *_FETCH, "--depth=1", "--no-tags", "origin", commit)
     except PierError:  # not every server gives commits that no ref names
-        git.run("fetch", "--quiet", "--tags", "origin")
+        git.run("fetch", *_FETCH, "--tags", "origin")
     return commit
 
 

@@ -33,6 +33,7 @@ AT_A_TIME: Final = 32
 ENTRIES_LIMIT: Final = 2_000_000
 LIMIT_BYTES: Final = 16 << 30
 """What all kept contexts may take together; the least used go first."""
+_CLOSE_S: Final = 10.0
 _PROGRESS_EVERY: Final = 500
 
 Progress = Callable[[str, int, int], None]
@@ -48,6 +49,16 @@ class ListDoor:
         self._locks: dict[str, asyncio.Lock] = {}
         self._users: dict[str, int] = {}
         self._last_number = 0
+        self._settling: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Wait a little for what is still being written through to the disk."""
+        if self._settling:
+            _, late = await asyncio.wait(self._settling, timeout=_CLOSE_S)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=_CLOSE_S)
 
     # Taking in
 
@@ -177,7 +188,9 @@ class ListDoor:
                 self._merge, directory, arrival.reusable(), number, size, whole
             )
         self._record(directory.name, name, wanted, total)
-        tasks.spawn(self._settle(directory, lock), name="sync a context")
+        settling = tasks.spawn(self._settle(directory, lock), name="sync a context")
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
 
     def _merge(
         self, directory: Path, listed: list[Entry], number: int, size: int, whole: bool

@@ -92,6 +92,7 @@ class PackWriter:
             self._send()
         while self._under_way:
             await self._under_way.pop(0)
+        os.ftruncate(self._fd, self._end)  # the last file may have shrunk
 
     def close(self) -> None:
         """Let the thread end; what isn't written yet may stay so."""

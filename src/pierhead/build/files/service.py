@@ -460,6 +460,7 @@ class FileService:
         for held in self._held.values():
             held.close()
         self._held.clear()
+        await self._lists.close()
 
 
 def _empty(directory: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_directory_means_what_is_in_it() -> None:
 
 def test_what_is_not_there_is_an_error_unless_it_is_a_wildcard() -> None:
     context = tree("a/x")
-    with pytest.raises(NotFound, match='^"/no/thing": not found$'):
+    with pytest.raises(NotFound, match=r'^"/no/thing": not found$'):
         collect(context, ["no/thing"])
     assert collect(context, ["no*"]) == []
     assert collect(context, ["a/*.txt"]) == []

@@ -15,7 +15,7 @@ COMMIT = "0123456789" * 4
     ("url", "expected"),
     [
         ("https://h/x.git", GitUrl(remote="https://h/x.git")),
-        ("https://h/x.git#v1:dir/sub", GitUrl(remote="https://h/x.git", ref="v1", subdir="dir/sub")),
+        ("git://h/x#v1:d/sub", GitUrl(remote="git://h/x", ref="v1", subdir="d/sub")),
         ("https://h/x.git#:../d", GitUrl(remote="https://h/x.git", subdir="d")),
         ("git@h:x/y.git#main", GitUrl(remote="git@h:x/y.git", ref="main")),
         ("github.com/a/b#r", GitUrl(remote="https://github.com/a/b", ref="r")),

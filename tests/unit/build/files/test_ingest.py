@@ -147,3 +147,13 @@ def test_garbage_never_does_more_than_fail() -> None:
 def test_compression_is_somebody_elses() -> None:
     with pytest.raises(InvalidParameter):
         take(gzip.compress(layer_tar(item("a"))))
+
+
+def test_the_last_file_may_lack_its_padding_and_the_tar_its_end() -> None:
+    """As ``docker build -f -`` sends it."""
+    data = layer_tar(item("a", data="1"), item("b", data="last"))
+    entries, fd = take(data[: 3 * 512 + 4])
+    assert content(entries[b"b"], fd) == b"last"
+    assert entries[b"b"].digest == hashlib.sha256(b"last").digest()
+    with pytest.raises(InvalidParameter):
+        take(data[: 3 * 512 + 3])

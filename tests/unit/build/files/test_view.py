@@ -44,5 +44,5 @@ def test_includes_and_what_they_lead_to() -> None:
 
 
 def test_a_broken_dockerignore() -> None:
-    with pytest.raises(InvalidParameter, match="invalid .dockerignore"):
+    with pytest.raises(InvalidParameter, match=r"invalid \.dockerignore"):
         wanted_tree(TREE, [], ["[a"])
