@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "image bootstrap": ("image.bootstrap:BOOTSTRAP", "Make a base image from Debian's packages"),
     # Builds
     "build": ("build.command:BUILD", "Build an image from a Dockerfile"),
+    "bake": ("bake.command:BAKE", "Build images that a file defines"),
     "build debug": ("build.debug:DEBUG", "Open a shell in a step that failed"),
     # Networks
     "network connect": ("network.connect:CONNECT", "Connect a container to a network"),
@@ -137,6 +138,8 @@ ALIASES: dict[str, str] = {
     "container update": "update",
     "container wait": "wait",
     "buildx b": "build",
+    "buildx bake": "bake",
+    "buildx f": "bake",
     "buildx build": "build",
     "builder build": "build",
     "image build": "build",

@@ -51,7 +51,7 @@ def read(
 
 def _loaded(name: str, data: bytes, environment: Mapping[str, str]) -> dict[str, Any]:
     try:
-        import yaml
+        yaml = _yaml()
     except ImportError:
         raise BakeProblem(
             f"{name}: Compose files need the Python module yaml (python3-yaml)"
@@ -69,6 +69,18 @@ def _loaded(name: str, data: bytes, environment: Mapping[str, str]) -> dict[str,
         if loaded.get(key):
             found[key] = _interpolated(loaded[key], environment)
     return found
+
+
+def _yaml() -> Any:
+    """PyYAML; pier starts without site-packages (``-S``), where it lies."""
+    try:
+        import yaml
+    except ImportError:
+        import site
+
+        site.main()
+        import yaml
+    return yaml
 
 
 def _interpolated(value: Any, environment: Mapping[str, str]) -> Any:
@@ -204,6 +216,10 @@ def _target(
     ):
         if build.get(key):
             target[field] = _text(build[key])
+    if "context" in target and "://" not in target["context"]:
+        import posixpath
+
+        target["context"] = posixpath.normpath(target["context"])
     own = _mapping(service.get("environment"))
     arguments = {}
     for key, value in _mapping(build.get("args")).items():

@@ -264,7 +264,10 @@ def parse(
 
         config.module = module.Module(bodies, builtin, lookup)
         config.module.validate()
-        config.add(*config.module.read())
+        groups, targets = config.module.read()
+        for name in groups:
+            config.groups.pop(name, None)  # those of HCL replace Compose's
+        config.add(groups, targets)
         for old, new in config.module.renamed.items():
             if new != [old]:
                 config.add({old: {"targets": fields.each_once(new)}}, {})

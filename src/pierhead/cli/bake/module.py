@@ -188,6 +188,10 @@ class Module:
         self._values[name] = value
         return value
 
+    def value(self, name: str) -> Any:
+        """A variable's value. Raises ``KeyError``, ``HclError``."""
+        return self._value(name)
+
     def _variable(self, definition: VariableDefinition) -> Any:
         from pierhead.cli.bake.variables import from_text
 

@@ -131,7 +131,7 @@ def build(cli: Cli, options: Options, args: list[str]) -> int | None:
     except BuildFailed as error:
         display.close()
         perform.tell_warnings(cli, display)
-        code = perform.report(cli, display, error, request)
+        code = perform.report(cli, error, request)
         if error.fields.get("debug_id") and posix.isatty(0) and posix.isatty(1):
             from pierhead.cli.build.debug import shell
 
@@ -143,7 +143,7 @@ def build(cli: Cli, options: Options, args: list[str]) -> int | None:
         return classic(cli, options, request, located, quiet=quiet)
     display.close()
     if extra:
-        return _described(cli, display, request, result)
+        return print_description(cli, request, result)
     perform.tell_warnings(cli, display)
     _finish(cli, display, result, quiet=quiet, id_file=id_file, metadata_file=metadata_file)
     return None
@@ -170,7 +170,7 @@ def _finish(
         outcome.write_metadata(metadata_file, outcome.metadata_of(result, warnings))
 
 
-def _described(cli: Cli, display: Display, request: Request, result: dict[str, Any]) -> int:
+def print_description(cli: Cli, request: Request, result: dict[str, Any]) -> int:
     """Print what ``--check`` or ``--call`` found; the exit code."""
     from pierhead.cli.build import described, outcome
 

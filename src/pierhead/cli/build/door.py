@@ -18,12 +18,18 @@ from pierhead.client import build_wire as wire
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Protocol
 
     from pierhead.cli.build.answers import Answers
-    from pierhead.cli.build.progress.display import Display
     from pierhead.cli.build.receive import Target
     from pierhead.client.http import Client, Hijacked
+
+    class Shown(Protocol):
+        """What is used of a display."""
+
+        def update(self, events: list[dict[str, Any]]) -> None: ...
+        def refresh(self) -> None: ...
+
 
 _READ = select.POLLIN | select.POLLHUP | select.POLLERR
 #: Frames of several channels are sent together up to this size.
@@ -60,7 +66,7 @@ class _Channel:
 class Door:
     """One build. ``run`` gives the daemon's RESULT."""
 
-    def __init__(self, client: Client, display: Display, answers: Answers) -> None:
+    def __init__(self, client: Client, display: Shown, answers: Answers) -> None:
         self._client = client
         self._display = display
         self._answers = answers
@@ -68,28 +74,45 @@ class Door:
         self._ready: list[int] = []
         self._result: dict[str, Any] | None = None
         self._canceled = False
+        self._cancel_sent = False
+        self._stream: Hijacked | None = None
 
-    def run(self, options: dict[str, Any]) -> dict[str, Any]:
+    def run(self, options: dict[str, Any], *, keep: bool = False) -> dict[str, Any]:
         """Begin the build and see it through.
 
-        Raises ``BuildFailed``, ``ApiError`` if the door stays shut, ``CliError`` and
-        ``OSError`` for trouble on this side. Ctrl-C stops the build; a second one leaves.
+        With ``keep`` the connection stays open until ``close``, for the daemon keeps the
+        result as long. Raises ``BuildFailed``, ``ApiError`` if the door stays shut,
+        ``CliError`` and ``OSError`` for trouble on this side. Ctrl-C stops the build; a
+        second one leaves.
         """
-        stream = self._client.hijack("/pierhead/build")
+        self._stream = stream = self._client.hijack("/pierhead/build")
         decoder = wire.Decoder()
         try:
             stream.send(wire.json_frame(wire.START, 0, options))
             while self._result is None:
                 try:
+                    if self._canceled and not self._cancel_sent:
+                        self._cancel_sent = True
+                        stream.send(wire.frame(wire.CANCEL, 0))
                     self._turn(stream, decoder)
                 except KeyboardInterrupt:
                     if self._canceled:
                         raise
                     self._canceled = True
-                    stream.send(wire.frame(wire.CANCEL, 0))
             return self._result
         finally:
             self._abandon()
+            if not keep or self._result is None:
+                self.close()
+
+    def cancel(self) -> None:
+        """Stop the build, from another thread; ``run`` then raises ``BuildFailed``."""
+        self._canceled = True
+
+    def close(self) -> None:
+        """Close the connection; safe to repeat."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
             stream.close()
 
     def _turn(self, stream: Hijacked, decoder: wire.Decoder) -> None:

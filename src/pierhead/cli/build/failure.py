@@ -46,14 +46,18 @@ def excerpt(file: str, source: str, lines: Lines) -> str:
     return "".join(out)
 
 
-def failure_text(fields: dict[str, Any], *, file: str = "") -> str:
-    """The end of a failed build, for stderr. ``file``: the Dockerfile as the user named it."""
+def failure_text(fields: dict[str, Any], *, file: str = "", target: str = "") -> str:
+    """The end of a failed build, for stderr.
+
+    ``file``: the Dockerfile as the user named it; ``target``: of a bake file.
+    """
     name = str(fields.get("file") or "Dockerfile")
     out = excerpt(file or name, str(fields.get("source") or ""), fields.get("lines") or ())
     message = str(fields.get("message", ""))
     if fields.get("kind") == "canceled":
         message = "Canceled: context canceled"
-    return f"{out}ERROR: failed to build: failed to solve: {message}\n"
+    head = f"target {target}" if target else "failed to build"
+    return f"{out}ERROR: {head}: failed to solve: {message}\n"
 
 
 def debug_hint(fields: dict[str, Any], program: str = "pier") -> str:

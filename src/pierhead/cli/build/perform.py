@@ -8,7 +8,6 @@ from pierhead.cli.build import receive
 from pierhead.cli.build.answers import SECRET_LIMIT_BYTES, Answers, error_text
 from pierhead.cli.build.door import BuildFailed, Door, stdin_blocks
 from pierhead.cli.build.failure import debug_hint, failure_text, warnings_text
-from pierhead.cli.build.progress.display import Display
 from pierhead.cli.build.request import SENT_BACK, options
 from pierhead.cli.build.sources import Located, absolute, locate
 from pierhead.cli.errors import CliError, Exit
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from pierhead.cli.build.door import Shown
+    from pierhead.cli.build.progress.display import Display
     from pierhead.cli.build.request import Request
     from pierhead.cli.main import Cli
 
@@ -45,14 +46,16 @@ def build(
     cli: Cli,
     request: Request,
     located: Located,
-    display: Display,
+    display: Shown,
     *,
     extra: dict[str, Any] | None = None,
+    opened: Callable[[Door], None] | None = None,
 ) -> dict[str, Any]:
     """Build, and give the daemon's RESULT.
 
-    ``extra`` are fields of START that are no options. Raises ``BuildFailed``, ``NoDoor``,
-    ``CliError``.
+    ``extra`` are fields of START that are no options; ``opened`` is told of the door, for
+    those who want to cancel it, or close it after a ``keep``. Raises ``BuildFailed``,
+    ``NoDoor``, ``CliError``.
     """
     try:
         start = options(_sent(request), located.fields, shared_key(located))
@@ -74,7 +77,10 @@ def build(
             tar=_tar(located),
         )
         try:
-            return Door(cli.client, display, answers).run(start)
+            door = Door(cli.client, display, answers)
+            if opened is not None:
+                opened(door)
+            return door.run(start, keep=bool(start.get("keep")))
         except ApiError as error:
             if error.status in _NO_DOOR and not _has_door(cli):
                 raise NoDoor from None
@@ -83,10 +89,10 @@ def build(
         agents.close()
 
 
-def report(cli: Cli, display: Display, error: BuildFailed, request: Request) -> Exit:
-    """Tell how a build failed; what to raise after that."""
+def report(cli: Cli, error: BuildFailed, request: Request, *, target: str = "") -> Exit:
+    """Tell how a build failed; what to raise after that. ``target``: of a bake file."""
     file = request.dockerfile if request.dockerfile not in ("", "-") else ""
-    text = failure_text(error.fields, file=file)
+    text = failure_text(error.fields, file=file, target=target)
     cli.err(text + debug_hint(error.fields))
     return Exit(130 if error.canceled else 1)
 

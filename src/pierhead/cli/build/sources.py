@@ -167,7 +167,7 @@ def _named(found: Located, contexts: dict[str, str]) -> None:
     """Named contexts: directories become local sources, everything else goes as it is."""
     named: dict[str, str] = {}
     for name, value in contexts.items():
-        if is_remote(value) or value.startswith(("docker-image://", "target:")):
+        if is_remote(value) or value.startswith(("docker-image://", "target:", "solved://")):
             named[name] = value
             continue
         if value.startswith("oci-layout://"):

@@ -125,27 +125,12 @@ def to_bool(value: Any) -> bool:
     raise ValueProblem("a bool is required" if value is not None else "must not be null")
 
 
-def type_name(type: Type) -> str:
-    """A type constraint as it is written."""
-    if isinstance(type, str):
-        return type
-    name, inner = type
-    if name == "tuple":
-        return f"tuple([{', '.join(type_name(one) for one in inner)}])"
-    if name == "object":
-        fields = ",".join(f"{key}={type_name(one)}" for key, one in sorted(inner.items()))
-        return f"object({{{fields}}})"
-    return f"{name}({type_name(inner)})"
-
-
 def friendly(type: Type) -> str:
-    """A type as errors name it: ``list of string``."""
+    """A type as errors and lists name it: ``list of string``."""
     if isinstance(type, str):
-        return "dynamic" if type == "any" else str(type)
-    name, inner = type
-    if name in ("tuple", "object"):
-        return name
-    return f"{name} of {friendly(inner)}"
+        return "dynamic" if type == "any" else type
+    name, inner = str(type[0]), type[1]
+    return name if name in ("tuple", "object") else f"{name} of {friendly(inner)}"
 
 
 def convert(value: Any, type: Type) -> Any:
