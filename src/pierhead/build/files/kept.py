@@ -101,11 +101,11 @@ def save(directory: Path, known: Known, *, all_files: bool = False) -> None:
     temporary.rename(directory / "index")
 
 
-def sweep(directory: Path, keep: Iterable[int]) -> None:
-    """Delete segments but ``keep``; open ones stay readable for those who read them."""
-    names = {"index", *map(str, keep)}
+def sweep(directory: Path, keep: Iterable[int], *, before: int) -> None:
+    """Delete segments below ``before`` but ``keep``; who has them open reads on."""
+    kept = set(keep)
     for path in directory.iterdir():
-        if path.name not in names:
+        if path.name.isdigit() and int(path.name) < before and int(path.name) not in kept:
             path.unlink(missing_ok=True)
 
 

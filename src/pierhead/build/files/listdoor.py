@@ -49,6 +49,8 @@ class ListDoor:
         self._locks: dict[str, asyncio.Lock] = {}
         self._users: dict[str, int] = {}
         self._last_number = 0
+        self._writing: set[int] = set()
+        """Segments of transfers that go on."""
         self._settling: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -120,6 +122,18 @@ class ListDoor:
     ) -> None:  # fmt: skip
         """Ask for what is missing, several at a time, into a new segment."""
         number = self._number()
+        self._writing.add(number)
+        try:
+            await self._fetch_into(
+                number, listing, directory, name, wanted, arrival, packs, progress
+            )
+        finally:
+            self._writing.discard(number)
+
+    async def _fetch_into(
+        self, number: int, listing: Listing, directory: Path | None, name: str, wanted: Wanted,
+        arrival: _Arrival, packs: Packs, progress: Progress,
+    ) -> None:  # fmt: skip
         if not arrival.missing:
             if directory is not None:
                 await self._note(directory, name, wanted, arrival, number, 0)
@@ -206,7 +220,9 @@ class ListDoor:
         """Later: write segments through, compact, forget what is too much."""
         async with lock:
             with contextlib.suppress(FileNotFoundError):
-                total = await asyncio.to_thread(_settle, directory, self._number())
+                total = await asyncio.to_thread(
+                    _settle, directory, self._number(), frozenset(self._writing)
+                )
                 self._db.execute(
                     "UPDATE build_sources SET size_bytes = ? WHERE key = ?",
                     (total, directory.name),
@@ -235,7 +251,6 @@ class ListDoor:
             self._users[key] = now
         else:
             self._users.pop(key, None)
-            self._locks.pop(key, None)
 
     def in_use(self, key: str) -> bool:
         return key in self._users
@@ -258,11 +273,16 @@ class ListDoor:
 
     async def remove(self, key: str) -> None:
         """Forget one."""
-        self._db.execute("DELETE FROM build_sources WHERE key = ?", (key,))
-        await asyncio.to_thread(kept.remove, self._root / key)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            if self.in_use(key):
+                return
+            self._db.execute("DELETE FROM build_sources WHERE key = ?", (key,))
+            await asyncio.to_thread(kept.remove, self._root / key)
 
 
-def _settle(directory: Path, number: int) -> int:
+def _settle(directory: Path, number: int, writing: frozenset[int]) -> int:
+    """In a thread, under the lock. Segments later than ``number``, and those in ``writing``,
+    belong to transfers that go on."""
     known = kept.load(directory)
     if kept.wasteful(known):
         known = kept.compact(directory, known, number)
@@ -274,7 +294,7 @@ def _settle(directory: Path, number: int) -> int:
             os.close(fd)
         known.synced.add(segment)
     kept.save(directory, known)
-    kept.sweep(directory, known.segments)
+    kept.sweep(directory, {*known.segments, *writing}, before=number)
     return sum(known.segments.values())
 
 

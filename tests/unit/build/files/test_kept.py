@@ -53,8 +53,9 @@ def test_only_a_whole_listing_drops_what_it_lacks(tmp_path: Path) -> None:
     kept.merge(both, [entry(b"x", 3)], 3, 4, whole=True)
     kept.save(tmp_path, both)
     assert list(both.segments) == [3]
-    kept.sweep(tmp_path, both.segments)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["index"]
+    (tmp_path / "9").touch()
+    kept.sweep(tmp_path, both.segments, before=9)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["9", "index"]
 
 
 def test_sameness_is_stat_and_link() -> None:
