@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pierhead.cli.bake.target import Target
 
-_NAME_TEXT = "^[a-zA-Z0-9_-]+$"
+_NAME_TEXT = "[a-zA-Z0-9_-]+"
 
 
 def read(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Blocks with labels -> how many
 BLOCKS = {"variable": 1, "function": 1, "group": 1, "target": 1}
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-_NAME_TEXT = "^[a-zA-Z0-9_-]+$"
+_NAME_TEXT = "[a-zA-Z0-9_-]+"
 
 
 class VariableDefinition:
@@ -136,11 +136,7 @@ class Module:
         for block in body.blocks:
             wanted = BLOCKS.get(block.type)
             if wanted is None:
-                raise block.error(
-                    "Unsupported block type",
-                    f'Blocks of type "{block.type}" are not expected here.'
-                    + suggestion(block.type, BLOCKS),
-                )
+                continue  # as buildx: what other tools keep here is theirs
             if len(block.labels) != wanted:
                 raise block.error(
                     "Missing name for " + block.type
@@ -416,9 +412,6 @@ class Module:
 
     def _group(self, instance: _Instance) -> dict[str, Any]:
         given = instance.block.body.attributes
-        for key in given:
-            if key not in ("targets", "description"):
-                raise unexpected(given[key], key, ("targets", "description"))
         if "targets" not in given:
             raise instance.block.error(
                 "Missing required argument",
@@ -438,14 +431,10 @@ class Module:
             if key in ("matrix", "name"):
                 continue
             if key not in FIELDS:
-                raise unexpected(given[key], key, FIELDS)
+                continue  # as buildx
             value = self._field(instance, key)
             if value is not None:
                 target[key] = self._typed(given[key], key, value)
-        for block in instance.block.body.blocks:
-            raise block.error(
-                "Unsupported block type", f'Blocks of type "{block.type}" are not expected here.'
-            )
         return target
 
     def _typed(self, given: nodes.Assignment, field: str, value: Any) -> Any:
@@ -476,7 +465,11 @@ class Module:
             raise given.expression.error(
                 "Unsuitable value type", f"Unsuitable value: {problem}"
             ) from None
-        return [one for one in found if one is not None]
+        if any(one is None for one in found):
+            raise given.expression.error(
+                "Unsuitable value type", "Unsuitable value: null value is not allowed"
+            )
+        return found
 
 
 def _parameter(node: nodes.Node) -> str:
