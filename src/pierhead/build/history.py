@@ -8,14 +8,15 @@ more than ``KEPT`` (pinned ones stay).
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import struct
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+
+import msgspec
 
 from pierhead.build.model import BuildOptions
 from pierhead.errors import Conflict, NotFound, PierError
@@ -86,24 +87,12 @@ class HistoryRecord:
     vcs: Mapping[str, str] = field(default_factory=dict)
 
     def document(self) -> bytes:
-        document = asdict(self)
-        document["dockerfile"] = self.dockerfile[:_TEXT_LIMIT]
-        return json.dumps(document, separators=(",", ":")).encode("utf-8", "replace")
+        return msgspec.json.encode(replace(self, dockerfile=self.dockerfile[:_TEXT_LIMIT]))
 
     @classmethod
     def of_document(cls, data: bytes) -> HistoryRecord:
         """Fields that are no longer known are left out."""
-        document = json.loads(data)
-        known = {each.name for each in fields(cls)}
-        record = cls(**{key: value for key, value in document.items() if key in known})
-        known = {each.name for each in fields(HistoryStep)}
-        record.steps = [
-            HistoryStep(**{key: value for key, value in step.items() if key in known})
-            for step in document.get("steps", ())
-        ]
-        for step in record.steps:
-            step.lines = (step.lines[0], step.lines[1])
-        return record
+        return msgspec.json.decode(data, type=cls)
 
 
 class NoLogs:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from copy import copy
 from typing import TYPE_CHECKING
 
 from pierhead import __version__
 from pierhead.build.cache.store import CacheStore, Record
 from pierhead.build.dockerfile.model import Dockerfile
 from pierhead.build.plan import keys
-from pierhead.build.plan.config import clone
 from pierhead.build.plan.model import CopyOp, RunOp, StagePlan, Step, WorkdirOp
 from pierhead.build.solve.layers import diff_ids
 from pierhead.engine.images.clock import format_rfc3339
 from pierhead.engine.images.index import ImageIndex
-from pierhead.oci.digest import ImageId
+from pierhead.oci.digest import ImageId, sha256
 from pierhead.oci.image_config import History, ImageConfig, RootFs
 from pierhead.store.snapshots import Snapshotter
 
@@ -60,7 +60,7 @@ class Intermediate:
         self.epoch_s: int | None = None
 
     def step(
-        self, stage: StagePlan, position: int, step: Step, result: StageResult, done: Result | None
+        self, stage: StagePlan, step: Step, result: StageResult, done: Result | None
     ) -> tuple[ImageId, bool]:
         """Make (or find) the image after ``step``; its id, and whether all of it was known."""
         chain_id, empty = result.chain_id, True
@@ -74,14 +74,18 @@ class Intermediate:
             created_ns = done.created_ns
         else:
             created_ns, cached = self._when(result, step, created_by, use=not stage.ignore_cache)
-        result.created_ns.append(created_ns)
-        result.empty.append(empty)
-        result.files.append(created_by)
         result.chain_id = chain_id
-        config = self._config(stage, position, step, result, created_by)
-        image = self._index.add(config.encode(), parent=result.image)
-        result.parent, result.image = result.image, image.id
-        return image.id, cached
+        stamp = self._stamp(created_ns)
+        result.history.append(
+            History(created=stamp, created_by=created_by, author=step.author, empty_layer=empty)
+        )
+        data = self._config(stage, step, result, created_by, stamp).encode()
+        image_id = ImageId(sha256(data))
+        known = self._index.images.get(image_id)
+        if known is None or known.parent != result.image:
+            self._index.add(data, parent=result.image)
+        result.parent, result.image = result.image, image_id
+        return image_id, cached
 
     def _when(
         self, result: StageResult, step: Step, created_by: str, *, use: bool
@@ -108,36 +112,26 @@ class Intermediate:
         return now, False
 
     def _config(
-        self, stage: StagePlan, position: int, step: Step, result: StageResult, created_by: str
+        self, stage: StagePlan, step: Step, result: StageResult, created_by: str, stamp: str
     ) -> ImageConfig:
         base = stage.config
-        run = clone(step.config)
+        # Only read from here on, so what doesn't change needs no copy.
+        run = copy(step.config)
         run.image = result.image or ""
-        container = clone(run)
+        container = copy(run)
         container.cmd = command_of(step, created_by)
-        times = [self._stamp(when) for when in result.created_ns]
-        texts = result.files
-        own = [
-            History(
-                created=times[number],
-                created_by=texts[number],
-                author=stage.steps[number].author,
-                empty_layer=result.empty[number],
-            )
-            for number in range(position + 1)
-        ]
         return ImageConfig(
             architecture=base.architecture,
             variant=base.variant,
             os=base.os,
             os_version=base.os_version,
-            created=times[-1],
+            created=stamp,
             author=step.author,
             docker_version=__version__,
             config=run,
             container_config=container,
             rootfs=RootFs(diff_ids=diff_ids(self._snapshots, result.chain_id)),
-            history=[*base.history[: stage.base_history], *own],
+            history=[*base.history[: stage.base_history], *result.history],
         )
 
     def _stamp(self, created_ns: int | None) -> str:

@@ -31,6 +31,7 @@ from pierhead.build.solve.sources import Tree
 from pierhead.build.solve.steps import Result, Runner, words
 from pierhead.errors import PierError
 from pierhead.oci.digest import ChainId, Digest, ImageId
+from pierhead.oci.image_config import History
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,12 +39,10 @@ class StageResult:
     """A stage that is done."""
 
     chain_id: ChainId | None
-    created_ns: list[int | None]
+    created_ns: list[int | None] = field(default_factory=list)
     """One for each history entry of the plan's own (not the base's); ``None``: not known."""
-    empty: list[bool]
-    """The same: whether that step made no layer after all (classic)."""
-    files: list[str]
-    """The same: what the classic COPY's text has for its files."""
+    history: list[History] = field(default_factory=list)
+    """Classic: the entries themselves."""
     keys: list[tuple[str, ChainId | None]] = field(default_factory=list)
     times: dict[str, int] = field(default_factory=dict)
     """Key → when its step was done."""
@@ -127,7 +126,7 @@ class Stages:
         return await sources.tree(origin)
 
     async def _stage(self, stage: StagePlan) -> StageResult:
-        result = StageResult(chain_id=None, created_ns=[], empty=[], files=[])
+        result = StageResult(chain_id=None)
         base = await self._base(stage, result)
         if base is not None and self._numbers is None:
             self._base_done(stage, base, result)
@@ -200,8 +199,6 @@ class Stages:
         if step.op is None and self._numbers is None:
             if step.created_by:
                 result.created_ns.append(None)
-                result.empty.append(step.empty_layer)
-                result.files.append("")
             return
         started: list[Reported] = []
 
@@ -273,12 +270,10 @@ class Stages:
         told = reported()
         image_id, cached = "", done is not None and done.cached
         if self._intermediate is not None:
-            image_id, cached = self._intermediate.step(stage, position, step, result, done)
+            image_id, cached = self._intermediate.step(stage, step, result, done)
         elif done is not None:
             result.chain_id = done.chain_id
             result.created_ns.append(done.created_ns)
-            result.empty.append(False)
-            result.files.append("")
         if done is not None:
             result.keys.append((done.key, done.chain_id))
             result.times[done.key] = done.created_ns

@@ -511,6 +511,7 @@ class _RunWork(_Work):
             platform=self.platform,
             epoch_s=options.source_date_epoch,
             hostname=runner.hostname,
+            classic=options.classic,
             cgroup_parent=options.limits.cgroup_parent,
             name=self.step.name,
             keep_failed=options.debug,
