@@ -203,6 +203,12 @@ class FileService:
         """The file system of a stage or image. The caller keeps the chain alive (lease)."""
         return Source(kind=SourceKind.CHAIN, name=name, chain_id=chain_id)
 
+    async def narrowed(self, source: Source, exclude: Sequence[str]) -> Source:
+        """``source`` without what the .dockerignore patterns ``exclude`` mean; it stays itself."""
+        held = self._of(source)
+        tree, _ = await asyncio.to_thread(wanted_tree, held.tree, (), exclude, ())
+        return self._hand_out(source.kind, source.name, Held(tree, held.packs.share()))
+
     async def archive(self, source: Source) -> Source:
         """What the one file of an ``http`` source holds: a tar, in any compression.
 

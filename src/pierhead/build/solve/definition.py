@@ -115,6 +115,8 @@ async def _ignored(
         named_used = named
     else:
         named_used = IGNORE_NAME
+        if urls.is_remote(options.context) and not options.classic:
+            return ()  # as BuildKit: a repository has what its owner committed
         if place is not None and not options.dockerfile_source:
             data = await sources.read(place, IGNORE_NAME)
         elif options.context and not urls.is_remote(options.context):

@@ -96,7 +96,11 @@ class Sources:
         if not value:
             return self.inline((), "context")
         if urls.is_remote(value):
-            return await self.remote(value)
+            tree = await self.remote(value)
+            if self.ignore and not name:
+                narrow = await self._files.narrowed(tree.source, self.ignore)
+                tree = Tree(self.hold(narrow))
+            return tree
         if name and not value.startswith("local:"):
             raise NotImplementedYet(
                 f"context {name}: {value.partition('://')[0]}:// is not a directory; "
