@@ -107,16 +107,16 @@ async def _ignored(
     options: BuildOptions, sources: Sources, found: Definition, place: Source | None
 ) -> Sequence[str]:
     """The Dockerfile's own .dockerignore, else the context's."""
+    if urls.is_remote(options.context) and not options.classic:
+        return ()  # as BuildKit: a repository has what its owner committed
     data: bytes | None = None
     named = f"{found.name}{IGNORE_NAME}"
-    if place is not None:
+    if place is not None and not options.classic:
         data = await sources.read(place, named)
     if data is not None:
         named_used = named
     else:
         named_used = IGNORE_NAME
-        if urls.is_remote(options.context) and not options.classic:
-            return ()  # as BuildKit: a repository has what its owner committed
         if place is not None and not options.dockerfile_source:
             data = await sources.read(place, IGNORE_NAME)
         elif options.context and not urls.is_remote(options.context):
