@@ -20,6 +20,10 @@ _ARCHITECTURES: Final = {
     "i686": ("386", ""),
     "ppc64el": ("ppc64le", ""),
 }
+_KNOWN_ARCHITECTURES: Final = frozenset(
+    "386 amd64 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le "
+    "mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm".split()
+)
 _OSES: Final = frozenset({"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris"})
 
 
@@ -72,7 +76,12 @@ def parse(text: str, default_architecture: str) -> Platform:
     if len(parts) == 1:
         if parts[0].lower() in _OSES:
             return normalise(parts[0], default_architecture)
-        return normalise("linux", parts[0])
+        found = normalise("linux", parts[0])
+        if found.architecture not in _KNOWN_ARCHITECTURES:
+            raise InvalidParameter(
+                f'"{text}": unknown operating system or architecture: invalid argument'
+            )
+        return found
     return normalise(parts[0], parts[1], parts[2] if len(parts) == 3 else "")
 
 

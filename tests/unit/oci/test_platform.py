@@ -23,7 +23,7 @@ def test_platforms_are_normalised(text: str, expected: Platform) -> None:
     assert platform.parse(text, "amd64") == expected
 
 
-@pytest.mark.parametrize("text", ["", "a/b/c/d", "linux/", "a b", "linux/am%64"])
+@pytest.mark.parametrize("text", ["", "a/b/c/d", "linux/", "a b", "linux/am%64", "foobar"])
 def test_bad_platforms(text: str) -> None:
     with pytest.raises(InvalidParameter):
         platform.parse(text, "amd64")
