@@ -79,7 +79,8 @@ class Translator:
             vertex=event.step,
             name=event.action,
             current=event.current,
-            total=event.total,
+            # BuildKit doesn't know how much a client will send.
+            total=0 if event.id.startswith("transferring") else event.total,
         )
         messages.timestamp(status.timestamp, event.time_ns)
         if event.started_ns:
