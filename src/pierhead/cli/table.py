@@ -53,6 +53,25 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # Builds
     "build": ("build.command:BUILD", "Build an image from a Dockerfile"),
     "bake": ("bake.command:BAKE", "Build images that a file defines"),
+    "build history inspect": (
+        "buildx.history:INSPECT",
+        "Show a build's steps, times, cache misses",
+    ),
+    "build history logs": ("buildx.history:LOGS", "Show what a build wrote"),
+    "build history ls": ("buildx.history:LS", "List builds"),
+    "build history rm": ("buildx.history:RM", "Forget builds"),
+    "build history trace": ("buildx.history:TRACE", "Write a build's steps as a browser's trace"),
+    "builder prune": ("buildx.cache:BUILDER_PRUNE", "Remove build cache"),
+    "buildx create": ("buildx.builders:CREATE", "Make a builder (there is one, the daemon)"),
+    "buildx dial-stdio": ("buildx.dial_stdio:DIAL_STDIO", "BuildKit's gRPC on stdin and stdout"),
+    "buildx du": ("buildx.cache:DU", "Show what the build cache takes"),
+    "buildx inspect": ("buildx.builders:INSPECT", "Show facts about the builder"),
+    "buildx ls": ("buildx.builders:LS", "List builders"),
+    "buildx prune": ("buildx.cache:PRUNE", "Remove build cache"),
+    "buildx rm": ("buildx.builders:RM", "Remove a builder"),
+    "buildx stop": ("buildx.builders:STOP", "Stop a builder"),
+    "buildx use": ("buildx.builders:USE", "Choose a builder"),
+    "buildx version": ("buildx.builders:VERSION", "Show the version"),
     "build debug": ("build.debug:DEBUG", "Open a shell in a step that failed"),
     # Networks
     "network connect": ("network.connect:CONNECT", "Connect a container to a network"),
@@ -97,6 +116,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 #: Group of commands -> what it is about
 GROUPS: dict[str, str] = {
+    "build history": "Look at builds that were",
+    "buildx history": "Look at builds that were",
     "builder": "Manage the build cache",
     "buildx": "Build images, look at builds and their cache",
     "container": "Manage containers",
@@ -138,7 +159,16 @@ ALIASES: dict[str, str] = {
     "container update": "update",
     "container wait": "wait",
     "buildx b": "build",
+    "builder du": "buildx du",
+    "builder inspect": "buildx inspect",
+    "builder ls": "buildx ls",
     "buildx bake": "bake",
+    "buildx debug": "build debug",
+    "buildx history inspect": "build history inspect",
+    "buildx history logs": "build history logs",
+    "buildx history ls": "build history ls",
+    "buildx history rm": "build history rm",
+    "buildx history trace": "build history trace",
     "buildx f": "bake",
     "buildx build": "build",
     "builder build": "build",
@@ -165,6 +195,9 @@ ALIASES: dict[str, str] = {
 
 #: Docker's commands of later issues -> the way out, or nothing
 NOT_YET: dict[str, str] = {
+    "buildx history export": "use 'pier build history inspect --format json'",
+    "buildx history import": "",
+    "buildx history open": "",
     "checkpoint": "",
     "compose": "",
     "config": "swarm objects are not part of Pierhead yet",

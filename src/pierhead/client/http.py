@@ -29,7 +29,7 @@ API_VERSION = "1.56"
 API_VERSION_MINIMUM = "1.24"
 
 _CHUNK = 65536
-_UPGRADE = "Connection: Upgrade\r\nUpgrade: tcp\r\n"
+_UPGRADE = "Connection: Upgrade\r\nUpgrade: {}\r\n"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 
 
@@ -439,19 +439,29 @@ class Client:
         path: str,
         query: Query | None = None,
         body: Body = None,
+        *,
+        upgrade: str = "tcp",
     ) -> Hijacked:
         """POST and take the connection over as a two-way stream. Raises as ``request`` does."""
         while True:
             try:
-                return self.begin_hijack(path, query, body).hijacked()
+                return self.begin_hijack(path, query, body, upgrade=upgrade).hijacked()
             except ApiError as error:
                 if error.status == 400 and not self.settled and self._take_version(error.message):
                     continue
                 raise
 
-    def begin_hijack(self, path: str, query: Query | None = None, body: Body = None) -> Pending:
+    def begin_hijack(
+        self,
+        path: str,
+        query: Query | None = None,
+        body: Body = None,
+        *,
+        upgrade: str = "tcp",
+    ) -> Pending:
         """Send what ``hijack`` sends and don't wait; go on with ``Pending.hijacked``."""
-        pending = self._exchange("POST", path, query, body, None, True, _UPGRADE, later=True)
+        wanted = _UPGRADE.format(upgrade)
+        pending = self._exchange("POST", path, query, body, None, True, wanted, later=True)
         assert isinstance(pending, Pending)
         return pending
 
