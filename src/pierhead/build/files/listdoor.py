@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ from pierhead.build.files.model import Transfer
 from pierhead.build.files.packwriter import PackWriter
 from pierhead.build.files.tree import Tree
 from pierhead.build.model import Client, FileStat, Listing, Wanted
-from pierhead.errors import InvalidParameter, NotFound
+from pierhead.errors import InvalidParameter, NotFound, Unavailable
 from pierhead.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -160,7 +161,9 @@ class ListDoor:
             await writer.finish()
             complete = True
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise _honest(_first(errors)) from None
+        except OSError as error:
+            raise _honest(error) from error
         finally:
             if directory is not None:
                 # what did come needn't come again, even if the client left
@@ -303,6 +306,13 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+def _honest(error: BaseException) -> BaseException:
+    """A full disk is the machine's state, said in words."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Unavailable("no space left on device: the context does not fit")
     return error
 
 

@@ -48,6 +48,8 @@ from pierhead.store.snapshots import Layer, Snapshotter
 Progress = Callable[[str, int, int], None]
 """(what, bytes or files so far, of how many; 0: unknown)."""
 
+_DIGESTS: Final = 2000
+"""Selections in chains whose digests are remembered."""
 _DESCRIPTIONS: Final = {
     "context": "local source for {}",
     "http": "http url {}",
@@ -89,6 +91,7 @@ class FileService:
         self._lists = ListDoor(paths.builds / "packs", db, self._layers)
         self._staged = mountables.Staged(images.index.content.lease)
         self._stored = Stored({kind: paths.builds / kind for kind in ("http", "git")}, db)
+        self._digested: dict[tuple[ChainId | None, str], tuple[str, int, int]] = {}
         self._commits: dict[int, str] = {}
         self._handles = itertools.count(1)
         self._held: dict[int, Held] = {}
@@ -290,17 +293,7 @@ class FileService:
         """
         sources = list(request.sources)
         if source.kind is SourceKind.CHAIN:
-            found = await self._layers.look(
-                source.chain_id,
-                "select",
-                {
-                    "sources": sources,
-                    "parents": request.parents,
-                    "exclude": list(request.exclude),
-                    "keep_owner": request.keep_owner,
-                },
-            )
-            digest, files, size = found["digest"], found["files"], found["bytes"]
+            digest, files, size = await self._select_chain(source.chain_id, request)
         else:
             held = self._of(source)
             if source.kind is SourceKind.HTTP and held.single:
@@ -314,6 +307,26 @@ class FileService:
             size_bytes=size,
             sources=sources,
         )
+
+    async def _select_chain(
+        self, chain_id: ChainId | None, request: CopyRequest
+    ) -> tuple[str, int, int]:
+        """Chains never change: what was digested once is known for good."""
+        arguments = {
+            "sources": list(request.sources),
+            "parents": request.parents,
+            "exclude": list(request.exclude),
+            "keep_owner": request.keep_owner,
+        }
+        key = (chain_id, json.dumps(arguments))
+        found = self._digested.pop(key, None)
+        if found is None:
+            result = await self._layers.look(chain_id, "select", arguments)
+            found = result["digest"], result["files"], result["bytes"]
+        self._digested[key] = found  # the last used is last
+        while len(self._digested) > _DIGESTS:
+            del self._digested[next(iter(self._digested))]
+        return found
 
     async def copy(
         self, base: ChainId | None, parts: Sequence[Selection], request: CopyRequest

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pierhead.build.files import collect, modes, owners
+from pierhead.build.files import collect, headers, modes, owners
 from pierhead.build.files.collect import Part
 from pierhead.build.files.disktree import DiskTree
 from pierhead.build.files.entries import Entry
@@ -27,6 +27,9 @@ from pierhead.store.tarsource import write_all
 
 _BATCH: Final = 256 << 10
 _STEP: Final = 1 << 30
+_PIECES: Final = 1000
+"""writev(2) takes 1,024 at a time."""
+_ZEROS: Final = bytes(tar.BLOCK)
 _ROOT: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _TYPES: Final = {
@@ -258,14 +261,14 @@ def write_tar(
                 name = first.setdefault((origin, entry.inode), path)
                 if name != path:
                     header.type, header.linkname, header.xattrs = tar.HARDLINK, name, {}
-                    out.put(tar.build_header(header))
+                    out.put(headers.build(header))
                     continue
             header.size = entry.size
-            out.put(tar.build_header(header))
+            out.put(headers.build(header))
             if entry.size:
                 out.copy(contents[origin](entry), entry.size)
         else:
-            out.put(tar.build_header(header))
+            out.put(headers.build(header))
     return {"members": len(members), "bytes": out.close(end)}
 
 
@@ -278,9 +281,11 @@ class _Out:
         self._total = 0
 
     def put(self, data: bytes) -> None:
+        if not data:
+            return
         self._pending.append(data)
         self._size += len(data)
-        if self._size >= _BATCH:
+        if self._size >= _BATCH or len(self._pending) >= _PIECES:
             self.flush()
 
     def copy(self, content: tuple[int, int, bool], size: int) -> None:
@@ -290,7 +295,8 @@ class _Out:
                 data = os.pread(fd, size, offset)
                 if len(data) != size:
                     raise InvalidParameter("the source's content is cut short")
-                self.put(data + bytes(tar.padding(size)))
+                self.put(data)
+                self.put(_ZEROS[: tar.padding(size)])
                 return
             self.flush()
             left = size
@@ -301,14 +307,16 @@ class _Out:
                 offset += sent
                 left -= sent
             self._total += size
-            self.put(bytes(tar.padding(size)))
+            self.put(_ZEROS[: tar.padding(size)])
         finally:
             if close:
                 os.close(fd)
 
     def flush(self) -> None:
         if self._pending:
-            write_all(1, b"".join(self._pending))
+            written = os.writev(1, self._pending)
+            if written < self._size:
+                write_all(1, b"".join(self._pending)[written:])
             self._total += self._size
             self._pending, self._size = [], 0
 
