@@ -11,6 +11,7 @@ import os
 import stat
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,8 @@ class ListDoor:
         self._locks: dict[str, asyncio.Lock] = {}
         self._users: dict[str, int] = {}
         self._last_number = 0
+        self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync contexts")
+        """Of its own: a busy disk takes seconds, and nobody else shall wait for it."""
         self._writing: set[int] = set()
         """Segments of transfers that go on."""
         self._settling: set[asyncio.Task[None]] = set()
@@ -62,6 +65,7 @@ class ListDoor:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=_CLOSE_S)
+        self._syncer.shutdown(wait=False, cancel_futures=True)
 
     # Taking in
 
@@ -223,8 +227,8 @@ class ListDoor:
         """Later: write segments through, compact, forget what is too much."""
         async with lock:
             with contextlib.suppress(FileNotFoundError):
-                total = await asyncio.to_thread(
-                    _settle, directory, self._number(), frozenset(self._writing)
+                total = await asyncio.get_running_loop().run_in_executor(
+                    self._syncer, _settle, directory, self._number(), frozenset(self._writing)
                 )
                 self._db.execute(
                     "UPDATE build_sources SET size_bytes = ? WHERE key = ?",
