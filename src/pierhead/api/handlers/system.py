@@ -14,8 +14,8 @@ from pierhead.errors import InvalidParameter
 _PING_HEADERS: Final = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Pragma": "no-cache",
-    # The classic builder, so that `docker build` doesn't open a BuildKit session.
-    "Builder-Version": "1",
+    # BuildKit is what clients that can choose build with: files come as they are needed.
+    "Builder-Version": "2",
     "Swarm": "inactive",
 }
 _DF_KINDS: Final = ("container", "image", "volume", "build-cache")

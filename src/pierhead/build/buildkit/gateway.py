@@ -22,7 +22,7 @@ from pierhead.build.buildkit.filesync import stat_message
 from pierhead.build.buildkit.options import FRONTENDS, call_of
 from pierhead.build.export.model import Assembled, Solved
 from pierhead.build.files.model import Source, SourceKind
-from pierhead.build.model import Wanted, Warned
+from pierhead.build.model import Event, Wanted, Warned
 from pierhead.errors import InvalidParameter, NotFound, NotImplementedYet, PierError
 from pierhead.oci.platform import normalise
 
@@ -152,7 +152,12 @@ class Gateway:
     ) -> None:
         """``--call``: what ``docker buildx build --check`` and the like print."""
         options = self._door.options(build, attributes, inputs=inputs)
-        document = await self._door.builds.describe(options, build.client, build.emit, call)
+
+        def emit(event: Event) -> None:
+            if not isinstance(event, Warned):  # they are in the document
+                build.emit(event)
+
+        document = await self._door.builds.describe(options, build.client, emit, call)
         text = json.dumps(document, indent=2)
         result.metadata["result.json"] = text.encode()
         result.metadata["result.txt"] = text.encode()
