@@ -122,12 +122,7 @@ def frame(kind: int, channel: int, payload: bytes = b"") -> bytes:
     """One frame. ``payload`` is at most ``PAYLOAD_LIMIT_BYTES``."""
     if len(payload) > PAYLOAD_LIMIT_BYTES:
         raise WireError(f"a frame of {len(payload)} bytes is too long")
-    return b"%c%b%b%b" % (
-        kind,
-        channel.to_bytes(4, "big"),
-        len(payload).to_bytes(4, "big"),
-        payload,
-    )
+    return bytes((kind,)) + (channel << 32 | len(payload)).to_bytes(8, "big") + payload
 
 
 def frames(channel: int, data: bytes, *, last: bool = False) -> bytes:
@@ -167,32 +162,43 @@ class Decoder:
     """Takes bytes as they come, gives whole frames."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._wanted = HEAD_BYTES
+        """So many bytes make the next frame, or at least its head, whole."""
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
         """``(kind, channel, payload)`` of each frame that is complete. Raises ``WireError``."""
-        buffer = self._buffer
-        buffer += data
-        at = 0
+        if data:
+            self._parts.append(data)
+            self._size += len(data)
+        if self._size < self._wanted:
+            return
+        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        at, size = 0, len(data)
+        self._wanted = HEAD_BYTES
         try:
-            while len(buffer) - at >= HEAD_BYTES:
-                length = int.from_bytes(buffer[at + 5 : at + 9], "big")
+            while size - at >= HEAD_BYTES:
+                length = int.from_bytes(data[at + 5 : at + HEAD_BYTES], "big")
                 if length > PAYLOAD_LIMIT_BYTES:
                     raise WireError(f"a frame of {length} bytes is too long")
                 end = at + HEAD_BYTES + length
-                if len(buffer) < end:
+                if end > size:
+                    self._wanted = end - at
                     break
-                kind, channel = buffer[at], int.from_bytes(buffer[at + 1 : at + 5], "big")
-                payload = bytes(buffer[at + HEAD_BYTES : end])
+                kind, channel = data[at], int.from_bytes(data[at + 1 : at + 5], "big")
+                payload = data[at + HEAD_BYTES : end]
                 at = end
                 yield kind, channel, payload
-        finally:
-            del buffer[:at]
+        finally:  # whoever asks may stop at any frame
+            rest = data[at:] if at else data
+            self._parts = [rest] if rest else []
+            self._size = size - at
 
     @property
     def pending(self) -> bool:
         """A frame has begun and is not complete."""
-        return bool(self._buffer)
+        return self._size > 0
 
 
 # An entry of a listing is a list, what stands at its end may be left out when it is 0 or empty:
