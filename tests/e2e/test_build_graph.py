@@ -128,7 +128,8 @@ def test_a_client_that_leaves_stops_the_build(api: Api, busybox: str) -> None:
         )
         seen = b""
         while b'"begin' not in seen:
-            assert (chunk := sock.recv(4096)), seen
+            chunk = sock.recv(4096)
+            assert chunk, seen
             seen += chunk
     deadline = time.monotonic() + 30
     while (record := history(api))["status"] == "running":

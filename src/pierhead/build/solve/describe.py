@@ -145,7 +145,7 @@ def _collect(
             _add_arg(found, pair.key, value, pair.description, item)
     elif isinstance(item, Run):
         for flag in item.mounts:
-            spec = mounts.parse(flag)
+            spec = mounts.parse(flag, {})
             into = {MountKind.SECRET: secrets, MountKind.SSH: agents}.get(spec.kind)
             if into is not None:
                 entry = into.setdefault(
