@@ -265,6 +265,15 @@ def unpack_entries(payload: bytes) -> list[Sequence[Any]]:
     if not isinstance(entries, list):
         raise WireError("a listing is a list")
     for entry in entries:
+        if type(entry) is list and len(entry) == 4:  # nearly all of them
+            path, mode, size, mtime_ns = entry
+            if type(path) is str and type(mode) is type(size) is type(mtime_ns) is int:
+                try:
+                    name = path.encode("utf-8", "surrogateescape")
+                except ValueError as error:
+                    raise WireError(f"an entry of a listing has no name: {error}") from error
+                found.append((name, mode, size, mtime_ns, 0, 0, b"", False, 0, 0, {}))
+                continue
         if not isinstance(entry, list) or not 2 <= len(entry) <= len(_NOTHING):
             raise WireError("an entry of a listing is a list of 2 to 11 fields")
         whole = [*entry, *_NOTHING[len(entry) :]]

@@ -102,6 +102,7 @@ def test_long_listings_go_in_several_frames() -> None:
         b'[["a",true]]',
         b'[["a",1,1,1,1,1,"",0,0,0,{"x":1}]]',
         b"[",
+        b'[["\\ud800",1,1,1]]',
         b"[" * 100_000,
     ],
 )
