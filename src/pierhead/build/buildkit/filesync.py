@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import stat
 import tarfile
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -137,9 +138,12 @@ def metadata_of(name: str, wanted: Wanted) -> list[tuple[str, str]]:
 class RemoteListing:
     """``build.model.Listing`` on an open DiffCopy stream; ``close`` ends it with FIN."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, batches: AsyncIterator[list[bytes]]) -> None:
+        """``batches``: the packets that come on ``stream`` (``wire.batches``)."""
         self._stream = stream
         self._packet = messages.get(PACKET)
+        self._batches = batches
+        self._come: deque[Message] = deque()
         self._numbers: dict[bytes, int] = {}
         self._queues: dict[int, asyncio.Queue[bytes]] = {}
         self._held = 0
@@ -149,26 +153,33 @@ class RemoteListing:
         self._finished = asyncio.Event()
         self._failed: PierError | None = None
         self._reader: asyncio.Task[None] | None = None
-        self.received_bytes = 0
 
     async def files(self) -> AsyncIterator[FileStat]:
         number = 0
-        while True:
-            packet = await self._stream.recv_message()
-            if packet is None:
-                raise Unavailable("the client ended its list of files early")
+        async for packet in self._packets():
             if packet.type == ERR:
                 raise _refusal(packet.data)
             if packet.type != STAT:
                 raise InvalidParameter(f"the client sent packet {packet.type} in its list of files")
             if not packet.HasField("stat") or not packet.stat.path:
-                break
+                self._reader = tasks.spawn(self._read(), name="buildkit-diffcopy")
+                return
             file = file_stat(packet.stat)
             if stat.S_ISREG(file.mode) and not file.hard_link:
                 self._numbers[file.path] = number
             number += 1
             yield file
-        self._reader = tasks.spawn(self._read(), name="buildkit-diffcopy")
+        raise Unavailable("the client ended its list of files early")
+
+    async def _packets(self) -> AsyncIterator[Message]:
+        """The next packets; may be left and gone on with."""
+        while True:
+            while self._come:
+                yield self._come.popleft()
+            batch = await anext(self._batches, None)
+            if batch is None:
+                return
+            self._come.extend(map(self._packet.FromString, batch))
 
     async def content(self, path: bytes) -> AsyncIterator[bytes]:
         number = self._numbers.get(path)
@@ -226,9 +237,8 @@ class RemoteListing:
     async def _read(self) -> None:
         """Hand out DATA; pause while others hold much and nobody waits for more."""
         try:
-            while True:
-                packet = await self._stream.recv_message()
-                if packet is None or packet.type == FIN:
+            async for packet in self._packets():
+                if packet.type == FIN:
                     return
                 if packet.type == ERR:
                     self._fail(_refusal(packet.data))
@@ -238,9 +248,9 @@ class RemoteListing:
                 queue = self._queues.get(packet.ID)
                 if queue is None:
                     continue  # nobody wants the rest of it
-                self._held += len(packet.data)
-                self.received_bytes += len(packet.data)
-                queue.put_nowait(packet.data)
+                data = packet.data
+                self._held += len(data)
+                queue.put_nowait(data)
                 while self._held >= HELD_LIMIT_BYTES and not self._waiting:
                     self._room.clear()
                     await self._room.wait()

@@ -144,6 +144,7 @@ class SessionClient:
     # -- build.model.Client ----------------------------------------------------------------
     async def local(self, name: str, wanted: Wanted) -> AsyncIterator[Listing]:
         from pierhead.build.buildkit.filesync import PACKET, RemoteListing, metadata_of
+        from pierhead.build.buildkit.wire import batches
 
         store_id = self._cache_sources.get(name, name if name.startswith(OCI_STORE) else "")
         if store_id:
@@ -157,7 +158,7 @@ class SessionClient:
         async with session.channel.open(
             FILE_SYNC, PACKET, PACKET, metadata=metadata_of(name, wanted)
         ) as stream:
-            listing = RemoteListing(stream)
+            listing = RemoteListing(stream, batches(stream))
             try:
                 yield listing
             finally:
