@@ -193,6 +193,7 @@ async def _engine(
     conmon.prepare()
     blobs = BlobStore(paths)
     blobs.recover()
+    stack.callback(blobs.close)
     choice = choose(settings.storage_driver, paths, db)
     settings.storage_driver, settings.storage_status = choice.driver, choice.status
     snapshots = open_snapshotter(choice, paths, db)

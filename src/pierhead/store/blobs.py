@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,7 @@ class BlobStore:
     def __init__(self, paths: Paths) -> None:
         self._root = paths.blobs / "sha256"
         self._ingest = paths.ingest
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="write blobs through")
 
     def path(self, digest: str) -> Path:
         """Where ``digest`` lies, whether it exists or not. ``InvalidParameter`` if malformed."""
@@ -77,6 +79,22 @@ class BlobStore:
             raise TooLarge(f"blob {digest} is larger than {limit_bytes} bytes")
         return data
 
+    def _sync_soon(self, path: Path) -> None:
+        """Have a thread write ``path`` through to the disk; a busy disk may take seconds for it.
+
+        One of its own: in those that everybody uses it would keep everybody waiting.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            _sync(path)
+        else:
+            self._syncer.submit(_sync, path)
+
+    def close(self) -> None:
+        """What isn't written through by now is left to the kernel."""
+        self._syncer.shutdown(wait=False, cancel_futures=True)
+
     def put(self, data: bytes) -> Digest:
         """Keep ``data`` (a config, a manifest), return its digest."""
         digest = sha256(data)
@@ -91,7 +109,7 @@ class BlobStore:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-            _sync_soon(target)
+            self._sync_soon(target)
         return digest
 
     async def ingest(
@@ -122,7 +140,7 @@ class BlobStore:
             if expected is not None and digest != expected:
                 raise InvalidParameter(f"content digest {digest} does not match {expected}")
             os.rename(temporary, self.path(digest))
-            _sync_soon(self.path(digest))
+            self._sync_soon(self.path(digest))
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -152,7 +170,7 @@ class BlobStore:
         """Make a blob of ``partial``; whoever wrote it has checked its digest."""
         os.chmod(partial.path, 0o444)
         os.rename(partial.path, self.path(partial.digest))
-        _sync_soon(self.path(partial.digest))
+        self._sync_soon(self.path(partial.digest))
 
     def delete(self, digest: str) -> None:
         """Remove a blob; no error if it isn't there."""
@@ -187,16 +205,6 @@ class BlobStore:
             if entry.name.endswith(".partial") and entry.stat().st_mtime > oldest:
                 continue
             os.unlink(entry.path)
-
-
-def _sync_soon(path: Path) -> None:
-    """Have a thread write ``path`` through to the disk; a busy disk may take seconds for it."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        _sync(path)
-    else:
-        loop.run_in_executor(None, _sync, path)
 
 
 def _sync(path: Path) -> None:
