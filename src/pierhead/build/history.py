@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import struct
 import time
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ KEPT: Final = 100
 LOG_LIMIT_BYTES: Final = 16 << 20
 """Of one build; what comes after is not kept."""
 _HEAD: Final = struct.Struct(">HBI")
+_ESCAPES: Final = re.compile(rb"(\\\\)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _TEXT_LIMIT: Final = 1 << 20
 
 
@@ -87,12 +89,13 @@ class HistoryRecord:
     vcs: Mapping[str, str] = field(default_factory=dict)
 
     def document(self) -> bytes:
-        return msgspec.json.encode(replace(self, dockerfile=self.dockerfile[:_TEXT_LIMIT]))
+        text = replace(self, dockerfile=self.dockerfile[:_TEXT_LIMIT])
+        return _readable(msgspec.json.encode(text))
 
     @classmethod
     def of_document(cls, data: bytes) -> HistoryRecord:
         """Fields that are no longer known are left out."""
-        return msgspec.json.decode(data, type=cls)
+        return msgspec.json.decode(_readable(data), type=cls)
 
 
 class NoLogs:
@@ -302,3 +305,11 @@ class History:
         for path in found:
             if path.stem not in known:
                 path.unlink(missing_ok=True)
+
+
+def _readable(data: bytes) -> bytes:
+    """JSON whose texts are text: half characters, from a Dockerfile that is none, are U+FFFD.
+
+    msgspec writes them as escapes that it doesn't read.
+    """
+    return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", data)

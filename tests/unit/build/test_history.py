@@ -90,3 +90,8 @@ def test_logs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     data = (tmp_path / "x.log").read_bytes()
     assert read_log(data) == [("a", b"12345678")]
     assert read_log(data[:-4]) == [("a", b"1234")]
+
+
+def test_half_characters_are_readable_again() -> None:
+    record = HistoryRecord(ref="r", error="a\udcb5 \\udc80 ü\\")
+    assert HistoryRecord.of_document(record.document()).error == "a\ufffd \\udc80 ü\\"
