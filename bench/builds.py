@@ -31,6 +31,7 @@ from bench.engines import (
     busybox_tar,
     quiet,
 )
+from bench.table import Table
 
 FILES = 10_000
 SIZE_BYTES = 300_000_000
@@ -203,11 +204,8 @@ def large_context(base: Path) -> Path:
     return context
 
 
-def measure(table: object, engines: Sequence[Engine], quick: bool) -> None:
+def measure(table: Table, engines: Sequence[Engine], quick: bool) -> None:
     """All rows; ``table`` is the main module's."""
-    from bench.__main__ import Table
-
-    assert isinstance(table, Table)
     buildah = Buildah() if shutil.which("buildah") else None
     base = Path(tempfile.mkdtemp(prefix="pb-builds-", dir="/var/tmp"))
     try:
@@ -226,10 +224,7 @@ def measure(table: object, engines: Sequence[Engine], quick: bool) -> None:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def _rows(table: object, ways: list[Builder], base: Path, samples: int) -> None:
-    from bench.__main__ import Table
-
-    assert isinstance(table, Table)
+def _rows(table: Table, ways: list[Builder], base: Path, samples: int) -> None:
     ten = dockerfile(base, "ten", _TEN)
     figures = interleave(ways, samples, ten, "--no-cache")
     best = min(figures["pierd"], figures.get("pierd+docker", figures["pierd"]))
@@ -259,10 +254,7 @@ def _rows(table: object, ways: list[Builder], base: Path, samples: int) -> None:
     _apt_row(table, ways, base, 1 if samples < 5 else 3)
 
 
-def _context_rows(table: object, ways: list[Builder], base: Path, samples: int) -> None:
-    from bench.__main__ import Table
-
-    assert isinstance(table, Table)
+def _context_rows(table: Table, ways: list[Builder], base: Path, samples: int) -> None:
     large = large_context(base)
     first: dict[str, float] = {}
     for way in ways:
@@ -288,11 +280,8 @@ def _context_rows(table: object, ways: list[Builder], base: Path, samples: int) 
     table.add("... unchanged: the whole build", same, "s")
 
 
-def _apt_row(table: object, ways: list[Builder], base: Path, samples: int) -> None:
+def _apt_row(table: Table, ways: list[Builder], base: Path, samples: int) -> None:
     """apt-get install as a step and as a container's command, on pierd alone, in turn."""
-    from bench.__main__ import Table
-
-    assert isinstance(table, Table)
     pierd = next(way for way in ways if way.name == "pierd")
     try:
         pierd.engine.run("image", "bootstrap", "debian:bookworm", timeout_s=600)
