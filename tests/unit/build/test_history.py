@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pierhead.build import history
-from pierhead.build.history import History, HistoryStep, StepLogs, read_log
+from pierhead.build.history import History, HistoryRecord, HistoryStep, StepLogs, read_log
 from pierhead.build.model import BuildOptions
 from pierhead.errors import Conflict, InvalidParameter, NotFound
 from pierhead.store.database import Database
