@@ -144,6 +144,7 @@ class RemoteListing:
         self._packet = messages.get(PACKET)
         self._batches = batches
         self._come: deque[Message] = deque()
+        self._asked = bytearray()
         self._numbers: dict[bytes, int] = {}
         self._queues: dict[int, asyncio.Queue[bytes]] = {}
         self._held = 0
@@ -192,7 +193,7 @@ class RemoteListing:
         queue: asyncio.Queue[bytes] = asyncio.Queue()
         self._queues[number] = queue
         try:
-            await self._send(REQ, number)
+            self._ask(number)
             while data := await self._next(queue):
                 yield data
         finally:
@@ -231,8 +232,20 @@ class RemoteListing:
             self._room.set()
         return data
 
-    async def _send(self, kind: int, number: int) -> None:
-        await self._stream.send_message(self._packet(type=kind, ID=number))
+    def _ask(self, number: int) -> None:
+        """Request a file; those that are asked for at the same time go out together."""
+        if not self._asked:
+            tasks.spawn(self._send_asked(), name="buildkit-ask")
+        packet = self._packet(type=REQ, ID=number).SerializeToString()
+        self._asked += b"\0" + len(packet).to_bytes(4, "big") + packet
+
+    async def _send_asked(self) -> None:
+        asked, self._asked = bytes(self._asked), bytearray()
+        try:
+            with self._stream._wrapper:
+                await self._stream._stream.send_data(asked)
+        except Exception as error:
+            self._fail(Unavailable(f"the client's files: {error or type(error).__name__}"))
 
     async def _read(self) -> None:
         """Hand out DATA; pause while others hold much and nobody waits for more."""
