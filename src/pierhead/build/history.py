@@ -8,6 +8,7 @@ more than ``KEPT`` (pinned ones stay).
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import struct
@@ -29,7 +30,9 @@ KEPT: Final = 100
 LOG_LIMIT_BYTES: Final = 16 << 20
 """Of one build; what comes after is not kept."""
 _HEAD: Final = struct.Struct(">HBI")
-_ESCAPES: Final = re.compile(rb"(\\\\)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_ESCAPES: Final = re.compile(
+    rb"(\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})|\\ud[89a-f][0-9a-f]{2}"
+)
 _TEXT_LIMIT: Final = 1 << 20
 
 
@@ -90,7 +93,10 @@ class HistoryRecord:
 
     def document(self) -> bytes:
         text = replace(self, dockerfile=self.dockerfile[:_TEXT_LIMIT])
-        return _readable(msgspec.json.encode(text))
+        try:
+            return msgspec.json.encode(text)
+        except UnicodeEncodeError:
+            return _readable(json.dumps(msgspec.to_builtins(text)).encode())
 
     @classmethod
     def of_document(cls, data: bytes) -> HistoryRecord:
@@ -308,8 +314,8 @@ class History:
 
 
 def _readable(data: bytes) -> bytes:
-    """JSON whose texts are text: half characters, from a Dockerfile that is none, are U+FFFD.
+    """JSON whose texts are text: what was no UTF-8 in a Dockerfile is U+FFFD.
 
-    msgspec writes them as escapes that it doesn't read.
+    Python writes half of a surrogate pair as an escape; msgspec neither writes nor reads it.
     """
     return _ESCAPES.sub(lambda found: found[1] or b"\\ufffd", data)

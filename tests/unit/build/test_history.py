@@ -93,5 +93,5 @@ def test_logs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_half_characters_are_readable_again() -> None:
-    record = HistoryRecord(ref="r", error="a\udcb5 \\udc80 ü\\")
-    assert HistoryRecord.of_document(record.document()).error == "a\ufffd \\udc80 ü\\"
+    record = HistoryRecord(ref="r", error="a\udcb5 \\udc80 ü😀\\")
+    assert HistoryRecord.of_document(record.document()).error == "a\ufffd \\udc80 ü😀\\"
