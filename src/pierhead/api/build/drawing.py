@@ -16,6 +16,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from pierhead.build.execute.model import StepFailed
 from pierhead.build.model import Event, StepDone, StepLog, StepProgress, StepStarted, Warned
 from pierhead.errors import PierError
@@ -231,8 +233,21 @@ def _decoder() -> codecs.IncrementalDecoder:
 
 
 def encode(messages: Sequence[Mapping[str, Any]]) -> bytes:
-    """Lines as dockerd writes them, each with CR LF."""
-    import msgspec
-
+    """Lines as dockerd writes them, each with CR LF. What is no UTF-8 becomes U+FFFD."""
     encoder = msgspec.json.Encoder()
-    return b"".join(encoder.encode(message) + b"\r\n" for message in messages)
+    lines = []
+    for message in messages:
+        try:
+            line = encoder.encode(message)
+        except UnicodeEncodeError:
+            line = encoder.encode(_readable(message))
+        lines.append(line + b"\r\n")
+    return b"".join(lines)
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, Mapping):
+        return {key: _readable(item) for key, item in value.items()}
+    return value

@@ -271,12 +271,12 @@ async def history(call: Call) -> StreamResponse:
         found["completed_steps"] = sum(1 for step in steps if step["finished_ns"])
         found["cached_steps"] = sum(1 for step in steps if step["cached"])
         short.append(found)
-    return call.json(short)
+    return _json(call, short)
 
 
 async def history_record(call: Call) -> StreamResponse:
     """``GET /pierhead/build/history/{ref}``: everything of one build."""
-    return call.json(msgspec.to_builtins(call.engine.build.history_record(call.name)))
+    return _json(call, msgspec.to_builtins(call.engine.build.history_record(call.name)))
 
 
 async def history_logs(call: Call) -> StreamResponse:
@@ -290,7 +290,7 @@ async def history_logs(call: Call) -> StreamResponse:
         data = b"".join(text for found, text in logs if found == step)
         return Response(body=data, content_type="text/plain", charset="utf-8")
     found = [{"step": one, "data": text.decode("utf-8", "surrogateescape")} for one, text in logs]
-    return call.raw_json(json.dumps(found).encode())
+    return _json(call, found)
 
 
 async def history_remove(call: Call) -> StreamResponse:
@@ -317,6 +317,11 @@ async def mount_remove(call: Call) -> StreamResponse:
     """``DELETE /pierhead/build/mounts/{id}``."""
     freed = await call.engine.build.executor.mounts.remove([call.name])
     return call.json({"SpaceReclaimed": freed})
+
+
+def _json(call: Call, value: Any) -> StreamResponse:
+    """JSON of what was given by Dockerfiles: parts of it may be no UTF-8."""
+    return call.raw_json(json.dumps(value).encode() + b"\n")
 
 
 def _stamp(moment_ns: int) -> str:

@@ -196,6 +196,8 @@ def test_lines_end_as_dockerd_ends_them() -> None:
     assert encode([{"stream": "a\n"}, {"stream": "ü"}]) == (
         b'{"stream":"a\\n"}\r\n' + '{"stream":"ü"}\r\n'.encode()
     )
+    broken = {"errorDetail": {"message": "a\udcff", "code": 1}}
+    assert encode([broken]) == '{"errorDetail":{"message":"a�","code":1}}\r\n'.encode()
 
 
 @pytest.mark.parametrize(
