@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: A daemon that doesn't know our door answers one of these.
 _NO_DOOR = (400, 404, 405, 501)
 
+#: The daemon asks for the places of ``--cache-to type=local`` by numbers from here on.
+CACHE_NUMBER = 1000
+
 
 class NoDoor(Exception):
     """The daemon has no build door of Pierhead's: a Docker."""
@@ -66,14 +69,15 @@ def build(
     try:
         answers = Answers(
             cli,
-            directories=located.directories,
+            directories={**located.directories, **_cache_sources(request)},
             secrets={one.get("id", ""): settled_secret(one) for one in request.secrets},
             agents=agents.sockets,
             outputs={
                 number: receive.target(entry)
                 for number, entry in enumerate(request.outputs)
                 if entry["type"] in SENT_BACK
-            },
+            }
+            | _cache_targets(request),
             tar=_tar(located),
         )
         try:
@@ -114,6 +118,24 @@ def _has_door(cli: Cli) -> bool:
     version = response.json()
     platform = version.get("Platform") or {}
     return "pierhead" in str(platform.get("Name", "")).lower()
+
+
+def _cache_sources(request: Request) -> dict[str, str]:
+    """The directories that ``--cache-from type=local`` reads, by what the daemon calls them."""
+    return {
+        f"cache-from:{number}": absolute(entry["src"])
+        for number, entry in enumerate(request.cache_from)
+        if entry["type"] == "local" and entry.get("src")
+    }
+
+
+def _cache_targets(request: Request) -> dict[int, Callable[[], receive.Target]]:
+    """Where ``--cache-to type=local`` goes, by the number that the daemon asks for."""
+    return {
+        CACHE_NUMBER + number: receive.target({"type": "local", "dest": entry["dest"]})
+        for number, entry in enumerate(request.cache_to)
+        if entry["type"] == "local" and entry.get("dest")
+    }
 
 
 def _sent(request: Request) -> Request:
