@@ -107,6 +107,7 @@ class BuildService:
         self._flights = Flights()
         self._open: dict[str, _Open] = {}
         self._collecting: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     # Building
 
@@ -139,7 +140,8 @@ class BuildService:
         try:
             solved = await self._watched(opened, build.solve())
         except BaseException as error:
-            await asyncio.shield(self._close(build))
+            # Not awaited: steps that other builds wait for may go on, and use our sources.
+            self._closing.add(tasks.spawn(self._close(build), name=f"close build {ref}"))
             self._end(opened, error)
             raise
         await self._close(build)
@@ -263,6 +265,10 @@ class BuildService:
             await build.close()
         except Exception:
             log.exception("a build's sources can't be given back")
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._closing.discard(task)
 
     def _end(self, opened: _Open, error: BaseException | None) -> None:
         self._open.pop(opened.record.ref, None)
@@ -345,7 +351,9 @@ class BuildService:
         items = self._usage()
         disk = os.statvfs(self._paths.data_root)
         limit = self._settings.build_cache_bytes or disk.f_blocks * disk.f_frsize // 10
-        old = prune.overdue(items, before_ns=time.time_ns() - UNUSED_S * 1_000_000_000)
+        before_ns = time.time_ns() - UNUSED_S * 1_000_000_000
+        old = prune.overdue(items, before_ns=before_ns)
+        self.cache.drop([record for record in self.cache.hidden() if record.used_ns < before_ns])
         if not old and sum(item.size_bytes for item in items if not item.shared) <= limit:
             return
         for item in old:
@@ -407,6 +415,8 @@ class BuildService:
         if running:
             await asyncio.wait(running, timeout=CLOSE_S)
         await self._flights.close()
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_S)
         self.cache.flush()
         await self.executor.close()
         await self.files.close()

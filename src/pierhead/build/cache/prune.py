@@ -127,6 +127,8 @@ async def prune(
         now_ns=time.time_ns(),
     )
     freed = await drop(gone, cache, mounts, files)
+    if all and not filters and not keep_bytes and not min_free_bytes:
+        cache.drop(cache.hidden())
     return [item.id for item in gone], freed
 
 
@@ -154,8 +156,6 @@ def _with_aliases(cache: CacheStore, records: Iterable[Record]) -> list[Record]:
     chains = {record.chain_id for record in gone}
     known = {record.key for record in gone}
     gone += [
-        record
-        for record in cache.records.values()
-        if record.kind != "regular" and record.key not in known and record.chain_id in chains
+        record for record in cache.hidden() if record.key not in known and record.chain_id in chains
     ]
     return gone

@@ -157,6 +157,10 @@ class CacheStore:
         key = self._by_text.get(text) or self._by_place.get(place)
         return self.records.get(key) if key is not None else None
 
+    def hidden(self) -> list[Record]:
+        """Records that nobody sees listed: other keys of a result, times of config steps."""
+        return [record for record in self.records.values() if record.kind != "regular"]
+
     def flush(self) -> None:
         """Write when records were used."""
         if not self._used:

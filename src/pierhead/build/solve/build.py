@@ -31,7 +31,7 @@ from pierhead.build.solve.flights import Flights
 from pierhead.build.solve.report import Report
 from pierhead.build.solve.sources import Sources
 from pierhead.build.solve.stage import Stages
-from pierhead.build.solve.steps import Runner
+from pierhead.build.solve.steps import CacheGone, Runner
 from pierhead.engine.images.content import Lease
 from pierhead.engine.images.service import ImageService
 from pierhead.errors import InvalidParameter, PierError
@@ -73,6 +73,7 @@ class Build:
     bases: Bases = field(init=False)
     definition: definition.Definition = field(init=False)
     dockerfile: Dockerfile = field(init=False)
+    runner: Runner | None = None
 
     def __post_init__(self) -> None:
         options = self.options
@@ -294,12 +295,15 @@ class Build:
         wanted = self.platforms()
         plans = [await self.plan(platform, several=len(wanted) > 1) for platform in wanted]
         self._merge_paths(plans)
-        runner = await self._runner(plans)
+        runner = self.runner = await self._runner(plans)
         try:
             images = await self._all(plans, runner)
+        except CacheGone as error:
+            self._warn_cache(error)
+            await self._drop_imports(runner)
+            images = await self._all(plans, runner)
         finally:
-            for cache in runner.imported:
-                await cache.close()
+            await self._drop_imports(runner)
         if self.options.classic:
             self._unused(plans)
         return Solved(
@@ -311,6 +315,20 @@ class Build:
             dockerfile_name=self.definition.name,
             started_ns=started,
             finished_ns=time.time_ns(),
+        )
+
+    async def _drop_imports(self, runner: Runner) -> None:
+        imported, runner.imported = runner.imported, []
+        for cache in imported:
+            await cache.close()
+
+    def _warn_cache(self, error: CacheGone) -> None:
+        self.report.warn(
+            Warned(
+                time_ns=time.time_ns(),
+                rule="",
+                text=f"{error.message}: building without --cache-from",
+            )
         )
 
     def _merge_paths(self, plans: Sequence[Plan]) -> None:
@@ -429,7 +447,10 @@ class Build:
             )
 
     async def close(self) -> None:
-        """Give back what was read from; the client is asked nothing any more."""
+        """Give back what was read from, when no step reads from it any more."""
+        working = set(self.runner.working) if self.runner is not None else set()
+        if working:  # other builds wait for them
+            await asyncio.wait(working)
         await self.bases.close()
         await self.sources.close()
         await self.parts.files.forget(self.client)

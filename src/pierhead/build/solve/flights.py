@@ -58,9 +58,17 @@ class Flights:
         return key in self._flights
 
     async def run(
-        self, key: str, work: Callable[[Flight[T]], Awaitable[T]], log: Log | None = None
+        self,
+        key: str,
+        work: Callable[[Flight[T]], Awaitable[T]],
+        log: Log | None = None,
+        started: Callable[[asyncio.Task[Any]], None] | None = None,
     ) -> T:
-        """The result of ``work`` (or of the same work that runs already), or its error."""
+        """The result of ``work`` (or of the same work that runs already), or its error.
+
+        ``started`` is given the task if it is this call's ``work`` that runs: what that uses
+        must stay until the task ends, even if this caller leaves before.
+        """
         flight: Flight[T] | None = self._flights.get(key)
         while flight is not None and flight.waiting == 0:
             # Everybody left: it is being cancelled. Wait until its things are gone.
@@ -72,6 +80,8 @@ class Flights:
             flight.task = tasks.spawn(
                 self._outcome(key, flight, work), name=f"build step {key[7:19]}"
             )
+            if started is not None:
+                started(flight.task)
         return await self._wait(flight, log)
 
     async def _outcome(

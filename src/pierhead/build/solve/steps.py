@@ -7,6 +7,7 @@ done is recorded under both keys.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,10 @@ EMPTY_TAR = DiffId("sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfa
 Origins = Callable[[Origin], Awaitable[Tree]]
 
 
+class CacheGone(Unavailable):
+    """``--cache-from`` promised what it couldn't give: build without it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What stands after a step."""
@@ -82,6 +87,12 @@ class Runner:
     mount_namespace: str = ""
     learned: dict[str, Record] = field(default_factory=dict)
     """What imported caches told: ours as well once the layers are here."""
+    working: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Steps that this build began; others may wait for them when it is gone."""
+
+    def began(self, task: asyncio.Task[Any]) -> None:
+        self.working.add(task)
+        task.add_done_callback(self.working.discard)
 
     async def step(
         self,
@@ -130,7 +141,7 @@ class Runner:
             if await cache.materialise(chain_id):
                 self._learn()
                 return
-        raise Unavailable(f"the imported cache has no layers for {chain_id}")
+        raise CacheGone(f"the imported cache has no layers for {chain_id}")
 
     def _learn(self) -> None:
         for key, record in list(self.learned.items()):
@@ -168,6 +179,10 @@ class _Work:
         """See ``Result.shown``."""
         return ""
 
+    def private(self) -> str:
+        """Set where only this build's client can help with the work: it isn't shared then."""
+        return ""
+
     async def cheap(self) -> keys.Parts | None:
         """The key without a look into trees; ``None`` if that can't be."""
         return None
@@ -202,7 +217,10 @@ class _Work:
         step.progress("", "running")
         await runner.ensure(self.base)
         done: Result = await runner.flights.run(
-            key, lambda flight: self._do(flight, key, cheap_key, parts, place), step.log
+            key + self.private(),
+            lambda flight: self._do(flight, key, cheap_key, parts, place),
+            step.log,
+            runner.began,
         )
         if done.chain_id is not None:
             runner.lease.add_chains([done.chain_id])
@@ -456,6 +474,7 @@ class _RunWork(_Work):
             add_hosts=runner.options.add_hosts,
             platform=str(self.platform),
             hostname=runner.hostname,
+            epoch_s=runner.options.source_date_epoch,
         )
 
     async def _digest(self, tree: Tree, path: str) -> str:
@@ -463,6 +482,11 @@ class _RunWork(_Work):
             await self.runner.ensure(tree.source.chain_id)
         request = CopyRequest(sources=(path or "/",), keep_owner=True)
         return (await self.runner.files.select(tree.source, request)).digest
+
+    def private(self) -> str:
+        op: RunOp = self.op
+        kinds = {mount.spec.kind for mount in op.mounts}
+        return self.runner.ref if kinds & {MountKind.SECRET, MountKind.SSH} else ""
 
     def _cache_id(self, mount: MountPlan) -> str:
         namespace = self.runner.mount_namespace
