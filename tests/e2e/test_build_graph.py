@@ -139,6 +139,32 @@ def test_a_client_that_leaves_stops_the_build(api: Api, busybox: str) -> None:
     assert build(api, f"FROM busybox\nRUN echo {stamp} >/x\n").cached == 1
 
 
+def test_who_shares_a_step_keeps_it_when_the_other_leaves(api: Api, busybox: str) -> None:
+    stamp = str(time.time_ns())
+    text = f"FROM busybox\nCOPY a /{stamp}\nRUN --mount=target=/m echo begin; sleep 2; cat /m/a\n"
+    body = context(text, {"a": "shared"})
+    done: list[Build] = []
+    second = threading.Thread(target=lambda: done.append(build(api, text, {"a": "shared"})))
+    with api.connect(60) as sock:
+        sock.sendall(
+            b"POST /build HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-tar\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        seen = b""
+        while b'"begin' not in seen:
+            chunk = sock.recv(4096)
+            assert chunk, seen
+            seen += chunk
+        first, deadline = history(api)["ref"], time.monotonic() + 30
+        second.start()
+        while history(api)["ref"] == first or len(history(api)["steps"]) < 4:  # at the RUN, too
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    second.join(60)
+    assert done and not done[0].error
+    assert "begin\nshared" in done[0].text
+
+
 def test_why_a_miss_was_a_miss(api: Api, busybox: str) -> None:
     text = f"FROM busybox\nARG A\nRUN echo {time.time_ns()} $A\n"
     build(api, text, query="buildargs=%7B%22A%22:%221%22%7D")
