@@ -34,7 +34,7 @@ async def test_ping_answers_get_and_head(tmp_path: Path) -> None:
         assert answer.headers["api-version"] == "1.56"
         assert answer.headers["docker-experimental"] == "false"
         assert answer.headers["ostype"] == "linux"
-        assert answer.headers["builder-version"] == "1"
+        assert answer.headers["builder-version"] == "2"
         assert answer.headers["swarm"] == "inactive"
         assert answer.headers["server"].startswith("Pierhead/")
         assert "no-store" in answer.headers["cache-control"]
