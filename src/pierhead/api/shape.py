@@ -297,5 +297,5 @@ def disk_usage(found: dict[str, Json], api: int, verbose: bool) -> Json:
             if kind in found:
                 answer[field] = found[kind]["Items"]
         if api < 42:
-            answer["BuilderSize"] = 0
+            answer["BuilderSize"] = found.get("build-cache", {}).get("TotalSize", 0)
     return answer
