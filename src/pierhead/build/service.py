@@ -70,8 +70,17 @@ Pull = Callable[[str, Platform | None, Client, Callable[[dict[str, Any]], None]]
 """(reference, platform, who has credentials, takes Docker's progress messages) → the image."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """Where builds go to."""
+
+    exporter: Exporter
+    cache_importer: CacheImporter
+    cache_exporter: CacheExporter
+
+
 class BuildService:
-    """Wired in ``daemon/app.py``. ``files``, ``executor`` and ``exporter`` are public."""
+    """Wired in ``daemon/app.py``. ``files``, ``executor`` and ``outputs`` are public."""
 
     def __init__(
         self,
@@ -83,24 +92,21 @@ class BuildService:
         images: ImageService,
         files: FileService,
         executor: Executor,
-        exporter: Exporter,
-        cache_importer: CacheImporter,
-        cache_exporter: CacheExporter,
+        outputs: Callable[[], Outputs],
         events: EventBus,
         settings: Settings,
         pull: Pull,
     ) -> None:
         self.files = files
         self.executor = executor
-        self.exporter = exporter
         self.cache = CacheStore(db, images.index, snapshots)
         self.past = History(db, paths.data_root / "builds" / "logs")
         self._paths = paths
         self._blobs = blobs
         self._snapshots = snapshots
         self._images = images
-        self._importer = cache_importer
-        self._cache_exporter = cache_exporter
+        self._make_outputs = outputs
+        self._outputs: Outputs | None = None
         self._events = events
         self._settings = settings
         self._pull = pull
@@ -108,6 +114,13 @@ class BuildService:
         self._open: dict[str, _Open] = {}
         self._collecting: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def outputs(self) -> Outputs:
+        """Exporters, made when the first build needs them."""
+        if self._outputs is None:
+            self._outputs = self._make_outputs()
+        return self._outputs
 
     # Building
 
@@ -177,11 +190,13 @@ class BuildService:
         self, opened: _Open, solved: Solved, outputs: Sequence[Output], client: Client
     ) -> BuildResult:
         emit = opened.report.tap
-        result = await self.exporter.export(solved, outputs, client, emit)
+        result = await self.outputs.exporter.export(solved, outputs, client, emit)
         for number, option in enumerate(solved.options.cache_to):
             if option.type != "inline":
                 result.metadata.update(
-                    await self._cache_exporter.export(solved, option, client, emit, number=number)
+                    await self.outputs.cache_exporter.export(
+                        solved, option, client, emit, number=number
+                    )
                 )
         result.ref = solved.ref
         result.warnings = list(solved.warnings)
@@ -230,7 +245,7 @@ class BuildService:
             files=self.files,
             executor=self.executor,
             cache=self.cache,
-            importer=self._importer,
+            importer=self.outputs.cache_importer,
             flights=self._flights,
             pull=self._pull,
             solved=self._solved_base,

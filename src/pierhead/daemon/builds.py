@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pierhead.build.cache.exporting import CacheExporter
-from pierhead.build.cache.importing import CacheImporter
 from pierhead.build.execute.executor import Executor
-from pierhead.build.export.exporter import Exporter
 from pierhead.build.files.service import FileService
 from pierhead.build.model import Client
 from pierhead.build.registries import Registries, auth_for
-from pierhead.build.service import BuildService
+from pierhead.build.service import BuildService, Outputs
 from pierhead.distribution.service import DistributionService
 from pierhead.engine.events import EventBus
 from pierhead.engine.images.model import Image
@@ -63,15 +60,39 @@ def make(
         settings=settings,
         layout=layout,
     )
-    mounts = executor.mounts
-    exporter = Exporter(
-        images=images,
-        blobs=blobs,
-        snapshots=snapshots,
-        files=files,
-        events=events,
-        registries=registries,
-    )
+
+    def outputs() -> Outputs:
+        # Where builds go to is a lot of code: for those who build.
+        from pierhead.build.cache.exporting import CacheExporter
+        from pierhead.build.cache.importing import CacheImporter
+        from pierhead.build.export.exporter import Exporter
+
+        mounts = executor.mounts
+        return Outputs(
+            exporter=Exporter(
+                images=images,
+                blobs=blobs,
+                snapshots=snapshots,
+                files=files,
+                events=events,
+                registries=registries,
+            ),
+            cache_importer=CacheImporter(
+                images=images,
+                blobs=blobs,
+                snapshots=snapshots,
+                mounts=mounts,
+                registries=registries,
+            ),
+            cache_exporter=CacheExporter(
+                images=images,
+                blobs=blobs,
+                snapshots=snapshots,
+                mounts=mounts,
+                registries=registries,
+            ),
+        )
+
     return BuildService(
         paths=paths,
         db=db,
@@ -80,13 +101,7 @@ def make(
         images=images,
         files=files,
         executor=executor,
-        exporter=exporter,
-        cache_importer=CacheImporter(
-            images=images, blobs=blobs, snapshots=snapshots, mounts=mounts, registries=registries
-        ),
-        cache_exporter=CacheExporter(
-            images=images, blobs=blobs, snapshots=snapshots, mounts=mounts, registries=registries
-        ),
+        outputs=outputs,
         events=events,
         settings=settings,
         pull=_Pull(distribution, images),
