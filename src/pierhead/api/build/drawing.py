@@ -37,8 +37,12 @@ _BAR: Final = 50
 class ClassicDrawing:
     """Takes the events of one build in the order of the Dockerfile."""
 
-    def __init__(self, *, remove: bool = True, force_remove: bool = False) -> None:
+    def __init__(
+        self, *, remove: bool = True, force_remove: bool = False, aux: bool = True
+    ) -> None:
+        """``aux``: whether the client knows such messages (API 1.30)."""
         self._remove = remove
+        self._aux = aux
         self._force_remove = force_remove
         self._step: StepStarted | None = None
         self._container = ""  # of the step, once it runs
@@ -68,10 +72,10 @@ class ClassicDrawing:
     ) -> list[Message]:
         """The end of a build that made ``image_id``; ``tags`` in familiar form."""
         messages = self._flush_arrow()
-        if self._in_stage:
+        if self._in_stage and self._aux:
             messages.append({"aux": {"ID": self._image_id or image_id}})
         messages += [stream(text) for text in self._warnings]
-        if squashed:
+        if squashed and self._aux:
             messages.append({"id": "moby.image.id", "aux": {"ID": image_id}})
         messages.append(stream(f"Successfully built {short(image_id)}\n"))
         messages += [stream(f"Successfully tagged {tag}\n") for tag in tags]
@@ -93,7 +97,7 @@ class ClassicDrawing:
             return self._trigger(event)
         messages = self._flush_arrow()
         if word(event.instruction) == "FROM":
-            if self._in_stage and self._image_id:
+            if self._in_stage and self._image_id and self._aux:
                 messages.append({"aux": {"ID": self._image_id}})
             self._in_stage, self._image_id = True, ""
         text = f"Step {event.number}/{event.total} : {event.instruction}"

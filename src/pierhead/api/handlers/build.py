@@ -34,7 +34,9 @@ async def build(call: Call) -> StreamResponse:
     reply = _Reply(call, quiet=given.quiet)
     feed = _Feed()
     client = ClassicClient(call.chunks(), _credentials(call), feed.put)
-    drawn = drawing.ClassicDrawing(remove=given.remove, force_remove=given.force_remove)
+    drawn = drawing.ClassicDrawing(
+        remove=given.remove, force_remove=given.force_remove, aux=call.api >= 30
+    )
     options = given.options
     if given.cache_from and not any(_is_here(call, name) for name in given.cache_from):
         options.no_cache = True  # only these may serve, and there is none of them

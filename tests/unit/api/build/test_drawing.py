@@ -112,6 +112,12 @@ def test_containers_stay_without_rm() -> None:
     assert "Removing" not in text_of(messages)
 
 
+def test_old_clients_get_no_aux() -> None:
+    drawn, messages = draw(EVENTS, aux=False)
+    messages += drawn.finish(IDS["f"], [], squashed=True)
+    assert not any("aux" in message for message in messages)
+
+
 def test_triggers_belong_to_their_from() -> None:
     events = [
         *step(1, 2, "FROM ob", image="a", cached=True),
