@@ -64,17 +64,24 @@ def mount_overlay(
     work: Path | None,
     *,
     read_only: bool = False,
+    volatile: bool = False,
 ) -> None:
     """Mount an overlay; ``lower`` is given topmost first. ``upper`` None: lower layers only.
+
+    ``volatile``: nothing is ever written through to the disk for anybody's fsync(2) or at
+    the unmount (Linux 5.10; ignored before), for what a crash of the machine may take. The
+    same upper directory can be mounted again after ``forget_volatile`` only.
 
     The new mount API takes one layer a call, so neither the number of layers nor odd
     characters in paths are limited by mount(2)'s one page of comma-separated options; it
     knows ``lowerdir+`` since Linux 6.5. Older kernels get mount(2). Raises ``OSError``
     naming the target.
     """
-    mounted = detached_overlay(lower, upper, work, read_only=read_only, name=str(target))
+    mounted = detached_overlay(
+        lower, upper, work, read_only=read_only, volatile=volatile, name=str(target)
+    )
     if mounted is None:
-        _mount_overlay_classic(target, lower, upper, work, read_only)
+        _mount_overlay_classic(target, lower, upper, work, read_only, volatile)
         return
     try:
         sc.move_mount(mounted, target)
@@ -84,7 +91,7 @@ def mount_overlay(
 
 def detached_overlay(
     lower: Sequence[Path], upper: Path | None = None, work: Path | None = None,
-    *, read_only: bool = True, name: str = "overlay",
+    *, read_only: bool = True, volatile: bool = False, name: str = "overlay",
 ) -> int | None:  # fmt: skip
     """A descriptor of an overlay mounted nowhere (fsmount(2)); it goes when that is closed.
 
@@ -111,6 +118,8 @@ def detached_overlay(
         if upper is not None and work is not None:
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "upperdir", upper)
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "workdir", work)
+            if volatile:
+                sc.fsconfig(context, sc.FSCONFIG_SET_FLAG, "volatile")
         sc.fsconfig(context, sc.FSCONFIG_CMD_CREATE)
         return sc.fsmount(context, sc.MOUNT_ATTR_RDONLY if read_only else 0)
     except OSError as error:
@@ -126,8 +135,29 @@ def _reason(context: int, error: OSError) -> str:
     return error.strerror or "failed"
 
 
+def forget_volatile(work: Path) -> None:
+    """Let an overlay's upper directory be mounted again that was mounted ``volatile``.
+
+    The kernel leaves a mark in the work directory, for after a crash it can't be trusted.
+    """
+    mark = work / "work" / "incompat" / "volatile"
+    with suppress(OSError):
+        (mark / "dirty").unlink(missing_ok=True)
+        mark.rmdir()
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(char for char in minor if char.isdigit()) or 0)
+
+
 def _mount_overlay_classic(
-    target: Path, lower: Sequence[Path], upper: Path | None, work: Path | None, read_only: bool
+    target: Path,
+    lower: Sequence[Path],
+    upper: Path | None,
+    work: Path | None,
+    read_only: bool,
+    volatile: bool,
 ) -> None:
     def escape(path: Path) -> str:
         return str(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
@@ -136,6 +166,8 @@ def _mount_overlay_classic(
     rest = ",xino=auto"
     if upper is not None and work is not None:
         rest += f",upperdir={escape(upper)},workdir={escape(work)}"
+        if volatile and _kernel() >= (5, 10):
+            rest += ",volatile"
     fds: list[int] = []
     try:
         if len(os.fsencode(options + rest)) >= _CLASSIC_LIMIT:

@@ -323,8 +323,9 @@ async def talk(shell: Any, text: str) -> bytes:
     await shell.write(text.encode())
     await shell.close_stdin()
     said = b""
-    while data := await shell.read():
-        said += data
+    async with asyncio.timeout(30):
+        while data := await shell.read():
+            said += data
     return said
 
 

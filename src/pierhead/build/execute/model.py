@@ -83,6 +83,9 @@ class RunStep:
     keep_failed: bool = False
     build_ref: str = ""
     isolation: str = ""
+    classic: bool = False
+    """As in a container of the classic builder: ``/.dockerenv``, ``HOSTNAME``, an
+    ``/etc/hostname`` of its own, and the three managed files can be written to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

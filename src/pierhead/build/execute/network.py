@@ -26,7 +26,7 @@ from pierhead.engine.networks.service import NetworkService
 
 log = logging.getLogger(__name__)
 
-IDLE_S: Final = 20.0
+IDLE_S: Final = 2.0
 _MODES: Final = {NetworkMode.DEFAULT: BRIDGE, NetworkMode.NONE: NONE}
 
 

@@ -49,6 +49,8 @@ from pierhead.store.snapshots import Snapshotter
 if TYPE_CHECKING:
     from pierhead.build.files.service import FileService
 
+_KERNEL_DIRECTORIES: Final = ("/proc", "/sys", "/dev")
+"""What the runtime mounts there must not be left in the layer."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -109,8 +111,10 @@ class Setup:
         self.directory.mkdir(mode=0o711)
         self.rootfs.mkdir(mode=0o755)
         self._lent = await self._parts.pool.take(step.network, step.network_name)
-        self._parts.snapshots.mount(self._key, self.rootfs)
+        self._parts.snapshots.mount(self._key, self.rootfs, init=step.classic, volatile=True)
         self._mounted = True
+        for path in _KERNEL_DIRECTORIES:
+            self._points.make(path, directory=True)
         await self._attachments.attach(step.mounts, step.files, client, self._points)
         return self._write_bundle(self._lent, program)
 
@@ -192,29 +196,35 @@ class Setup:
                 os.chown(here, uid, gid)
 
     def _managed_files(self, lent: Lent) -> list[dict[str, Any]]:
-        """hosts and resolv.conf; the host's name is in the image's own /etc/hostname."""
+        """What must be right in a step whatever the image has; no layer gets it."""
         step, settings = self._step, self._parts.settings
-        hosts, resolv_conf = self.directory / "hosts", self.directory / "resolv.conf"
+        files = {
+            "/etc/resolv.conf": self.directory / "resolv.conf",
+            "/etc/hosts": self.directory / "hosts",
+        }
         extra = parse_extra_hosts(
             [f"{name}={address}" for name, address in step.add_hosts], self._gateway()
         )
-        sandbox_files.write(hosts, spec.hosts_text(step.hostname, extra))
+        sandbox_files.write(files["/etc/hosts"], spec.hosts_text(step.hostname, extra))
         if lent.once and lent.sandbox is not None:
-            resolv_conf = lent.sandbox.resolv_conf_path
+            files["/etc/resolv.conf"] = lent.sandbox.resolv_conf_path
         else:
-            sandbox_files.write(
-                resolv_conf,
-                container_resolv_conf(
-                    sandbox_files.host_resolv_conf(),
-                    nameservers=settings.dns,
-                    search=settings.dns_search,
-                    options=settings.dns_options,
-                    keep_loopback=step.network is NetworkMode.HOST,
-                ),
+            text = container_resolv_conf(
+                sandbox_files.host_resolv_conf(),
+                nameservers=settings.dns,
+                search=settings.dns_search,
+                options=settings.dns_options,
+                keep_loopback=step.network is NetworkMode.HOST,
             )
+            sandbox_files.write(files["/etc/resolv.conf"], text)
+        options: tuple[str, ...] = ("ro", "nosuid", "nodev", "noexec")
+        if step.classic:
+            options = ()
+            files["/etc/hostname"] = self.directory / "hostname"
+            sandbox_files.write(files["/etc/hostname"], f"{step.hostname or spec.HOSTNAME}\n")
         return [
-            spec.bind(os.fspath(resolv_conf), "/etc/resolv.conf"),
-            spec.bind(os.fspath(hosts), "/etc/hosts"),
+            spec.bind(os.fspath(file), self._points.make(path, directory=False), *options)
+            for path, file in files.items()
         ]
 
     def _gateway(self) -> str:

@@ -63,10 +63,12 @@ def inputs(
 ) -> SpecInputs:  # fmt: skip
     """The inputs of ``build_spec``; ``args`` and ``terminal`` are for a debug shell."""
     hostname = step.hostname or HOSTNAME
-    extra = [f"{name}={value}" for name, value in place.env.items()]
+    env: list[str] = [*step.env, *(f"{name}={value}" for name, value in place.env.items())]
+    if not step.classic:
+        env.insert(0, "HOSTNAME")  # not there, that is
     return SpecInputs(
-        args=step.args if args is None else args,
-        env=container_env([*step.env, *extra], hostname=hostname, terminal=terminal),
+        args=[_text(word) for word in (step.args if args is None else args)],
+        env=[_text(one) for one in container_env(env, hostname=hostname, terminal=terminal)],
         cwd=step.working_dir or "/",
         terminal=terminal,
         console_size=console_size,
@@ -89,6 +91,11 @@ def inputs(
         cgroups_path=place.cgroups_path,
         resources=resources(step.limits, swap_accounting=place.swap_accounting),
     )
+
+
+def _text(word: str) -> str:
+    """What isn't UTF-8 becomes U+FFFD, as in Docker, whose specification is JSON as well."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def resources(limits: Limits, *, swap_accounting: bool = True) -> Resources:

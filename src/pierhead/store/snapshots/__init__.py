@@ -222,8 +222,12 @@ class Snapshotter(Protocol):
         """Make an empty writable snapshot ``key`` on ``chain_id``. ``Conflict`` if it exists."""
         ...
 
-    def mount(self, key: str, target: Path) -> None:
-        """Mount snapshot ``key`` at the directory ``target``. Well below a millisecond."""
+    def mount(self, key: str, target: Path, *, init: bool = True, volatile: bool = False) -> None:
+        """Mount snapshot ``key`` at the directory ``target``. Well below a millisecond.
+
+        ``init`` False: without the init layer, as a build's steps see their image.
+        ``volatile``: fsync(2) does nothing there; for what is thrown away or packed anyway.
+        """
         ...
 
     def mount_readonly(self, chain_id: ChainId | None, target: Path) -> None:

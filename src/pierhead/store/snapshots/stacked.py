@@ -296,12 +296,15 @@ class StackedSnapshotter(abc.ABC):
             self._roots[chain_id] = root
         return root
 
-    def mount(self, key: str, target: Path) -> None:
+    def mount(self, key: str, target: Path, *, init: bool = True, volatile: bool = False) -> None:
         directory = self._keys_dir / key
         chain_id = self._parent(key)
         with self._view(chain_id) as stack:
+            lower = [self._init, *stack] if init or not stack else stack
+            if volatile:
+                mounts.forget_volatile(directory / "work")
             mounts.mount_overlay(
-                target, [self._init, *stack], directory / "diff", directory / "work"
+                target, lower, directory / "diff", directory / "work", volatile=volatile
             )
             self._mounted(chain_id, target)
 

@@ -25,11 +25,17 @@ def test_the_process_is_the_step_s() -> None:
     found = made(step, env={"TOKEN": "t"}, rlimits=[("nofile", 1, 2)])
     process = found["process"]
     assert process["args"] == ["/bin/sh", "-c", "x"] and process["cwd"] == "/w"
-    assert process["env"] == ["PATH=/p", "HOSTNAME=buildkitsandbox", "A=1", "TOKEN=t"]
+    assert process["env"] == ["PATH=/p", "A=1", "TOKEN=t"]
     assert process["user"] == {"uid": 5, "gid": 6, "additionalGids": [6]}
     assert process["rlimits"] == [{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 2}]
     assert found["hostname"] == "buildkitsandbox"
     assert made(RunStep(args=["x"], hostname="h"))["hostname"] == "h"
+
+
+def test_what_is_no_utf_8_is_replaced_as_docker_does() -> None:
+    step = RunStep(args=["echo", "\udcff\u00e9"], env=["A=\udcff"])
+    process = made(step)["process"]
+    assert process["args"][1] == "\ufffd\u00e9" and process["env"][-1] == "A=\ufffd"
 
 
 def test_namespaces_limits_and_insecure_steps() -> None:
