@@ -236,7 +236,6 @@ class TestNotYet:
     @pytest.mark.parametrize(
         ("method", "path", "status"),
         [
-            ("POST", "/v1.41/build", 501),
             ("GET", "/v1.41/swarm", 503),
             ("GET", "/v1.41/services", 503),
             ("GET", "/v1.41/nodes", 503),
