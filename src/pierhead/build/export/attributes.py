@@ -62,6 +62,8 @@ class Packing:
     """Attestations as OCI artifacts, with ``subject``."""
     annotations: tuple[Annotation, ...] = ()
     epoch_s: int | None = None
+    rewrite: bool = False
+    """Times in the build's layers are to be at most ``epoch_s``: see ``exporter``."""
     asked: bool = False
     """Whether any of it was said: an image that needn't leave isn't packed otherwise."""
 
@@ -130,6 +132,8 @@ def target(
         return None
     if type_ in TREE_TYPES:
         _refuse(type_, given, _COMMON | _TREE)
+        if given.get("mode", "copy") not in ("", "copy"):
+            raise NotImplementedYet(f"mode={given['mode']} isn't supported: empty the directory")
         return TreeTarget(
             split=_flag(given, "platform-split", None),
             prefix=given.get("attestation-prefix", ""),
@@ -221,6 +225,7 @@ def _packing(given: Mapping[str, str], annotations: Mapping[str, str]) -> Packin
         artifact=bool(_flag(given, "oci-artifact", False)),
         annotations=tuple(notes),
         epoch_s=_epoch(given),
+        rewrite=bool(_flag(given, "rewrite-timestamp", False)),
         asked=asked or oci is True,
     )
 

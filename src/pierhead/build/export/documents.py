@@ -87,6 +87,7 @@ def image_index(
     *,
     is_oci: bool,
     annotations: Mapping[str, str] | None = None,
+    descriptor_annotations: Mapping[str, str] | None = None,
 ) -> Written:
     """The index above several manifests."""
     document: dict[str, Any] = {
@@ -96,7 +97,7 @@ def image_index(
     }
     if annotations:
         document["annotations"] = dict(sorted(annotations.items()))
-    return _written(document, None, None)
+    return _written(document, None, descriptor_annotations)
 
 
 def attestation_manifest(

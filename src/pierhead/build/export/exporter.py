@@ -33,6 +33,7 @@ from pierhead.build.registries import Registries
 from pierhead.engine.events import EventBus
 from pierhead.engine.images.content import Lease
 from pierhead.engine.images.service import ImageService
+from pierhead.errors import NotImplementedYet, Unavailable
 from pierhead.store.blobs import BlobStore
 from pierhead.store.snapshots import Snapshotter
 
@@ -89,8 +90,13 @@ class Exporter:
             if options.squash:
                 await self._squash(solved, lease, emit)
             for output, target in zip(wanted, targets, strict=True):
-                if target is not None:
+                if target is None:
+                    continue
+                try:
                     await self._one(solved, output, target, client, lease, emit, result)
+                except OSError as error:  # the disk is full, most of all
+                    words = (error.strerror or str(error)).lower()
+                    raise Unavailable(f"failed to export type={output.type}: {words}") from error
         return result
 
     async def _squash(self, solved: Solved, lease: Lease, emit: Emit) -> None:
@@ -147,6 +153,12 @@ class Exporter:
         epoch = target.packing.epoch_s
         if epoch is None:
             epoch = options.source_date_epoch
+        if target.packing.rewrite and epoch != options.source_date_epoch:
+            # Layers are made with their times; rewriting them would make others of them.
+            raise NotImplementedYet(
+                "rewrite-timestamp with another time than the build's isn't supported: "
+                "give --build-arg SOURCE_DATE_EPOCH=N"
+            )
         inline = any(cache.type == "inline" for cache in options.cache_to)
         if isinstance(target, ImageTarget):
             explicit = target.inline_attestations or target.push or len(solved.images) > 1

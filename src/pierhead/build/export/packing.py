@@ -22,6 +22,7 @@ from pierhead.build.export.progress import Step
 from pierhead.engine.images.clock import format_rfc3339, parse_rfc3339
 from pierhead.engine.images.content import Lease
 from pierhead.engine.images.index import ImageIndex
+from pierhead.errors import InvalidParameter
 from pierhead.oci.digest import ImageId, hex_of, sha256
 from pierhead.oci.image_config import ImageConfig
 from pierhead.oci.manifest import Descriptor
@@ -125,6 +126,9 @@ class Packer:
         is_oci = packing.oci if packing.oci is not None else attested or packing.needs_oci
         if attested:
             is_oci = True
+        for where in ("index", "index-descriptor"):
+            if packing.annotated(where) and not needs_index:
+                raise InvalidParameter("index annotations not supported for single platform export")
         with step.part("exporting layers"):
             found = await asyncio.gather(
                 *(self._pack_layers(image, packing, lease) for image in images)
@@ -164,6 +168,7 @@ class Packer:
                 ],
                 is_oci=is_oci,
                 annotations=packing.annotated("index"),
+                descriptor_annotations=packing.annotated("index-descriptor"),
             )
             self._keep(index, lease)
             step.said(f"exporting manifest list {index.descriptor.digest}")

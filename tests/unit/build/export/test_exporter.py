@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pierhead.build.model import Output, StepDone, StepProgress, StepStarted
-from pierhead.errors import InvalidParameter
+from pierhead.errors import InvalidParameter, NotImplementedYet, Unavailable
 from unit.build.export.conftest import ARM64, Build
 
 
@@ -86,3 +86,33 @@ async def test_platforms_stand_beside_each_other(build: Build) -> None:
     assert variant is not None and variant.config.architecture == "arm64"
     kept = index.target("app")
     assert kept is not None and kept.is_index and kept.digest == result.digest
+
+
+async def test_times_are_rewritten_when_layers_are_made_or_not_at_all(build: Build) -> None:
+    solved = build.solved(build.assembled(b"one"), tags=["app"], source_date_epoch=7)
+    given = {"rewrite-timestamp": "true", "source-date-epoch": "7"}
+    await build.export(solved, Output(type="image", attributes=given))
+    with pytest.raises(NotImplementedYet, match="SOURCE_DATE_EPOCH"):
+        await build.export(
+            solved, Output(type="image", attributes={**given, "source-date-epoch": "8"})
+        )
+
+
+async def test_a_full_disk_is_an_honest_error(build: Build) -> None:
+    async def full(data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    build.client.receive(Output(type="oci")).write = full  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="failed to export type=oci: no space left"):
+        await build.export(build.solved(build.assembled(b"one")), Output(type="oci"))
+
+
+async def test_an_index_is_needed_for_its_annotations(build: Build) -> None:
+    one = build.assembled(b"one")
+    output = Output(type="image", attributes={"annotation-index.a": "b"})
+    with pytest.raises(InvalidParameter, match="index annotations"):
+        await build.export(build.solved(one, tags=["app"]), output)
+    other = build.assembled(b"two", platform=ARM64)
+    result = await build.export(build.solved(one, other, tags=["app"]), output)
+    index = json.loads(build.world.blobs.read(str(result.digest)))
+    assert index["annotations"] == {"a": "b"}
