@@ -16,7 +16,7 @@ from typing import Any
 from pierhead.cli import table
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import parse
-from pierhead.cli.main import load
+from pierhead.cli.main import load, resolve
 from pierhead.client.errors import ApiError, ClientError
 from pierhead.client.json_fast import dumps
 
@@ -49,6 +49,9 @@ class FakeResponse:
 
     def objects(self) -> Iterator[Any]:
         yield from self._answer
+
+    def close(self) -> None:
+        pass
 
 
 class FakeClient:
@@ -145,8 +148,9 @@ def run(
 ) -> Result:
     """Run a command line (without ``pier``) and return what it did."""
     words = shlex.split(line) if isinstance(line, str) else list(line)
-    two = " ".join(words[:2])
-    used = 2 if two in table.COMMANDS or two in table.ALIASES else 1
+    found = resolve(words)
+    assert found is not None, words
+    used = found[2]
     path = " ".join(words[:used])
     command = load(table.ALIASES.get(path, path))
     client = FakeClient(answers or {}, version)

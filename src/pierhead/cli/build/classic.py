@@ -34,7 +34,7 @@ def unsupported(request: Request) -> str:
         (request.contexts, "--build-context"),
         (request.cache_to, "--cache-to"),
         (request.annotations, "--annotation"),
-        (any(request.attestations.values()), "--attest"),
+        (any(one is not None for one in request.attestations.values()), "--attest"),
         (len(request.platform_list()) > 1, "--platform with several platforms"),
         (request.no_cache_filter, "--no-cache-filter"),
         (request.allow, "--allow"),

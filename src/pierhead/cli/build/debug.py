@@ -39,6 +39,8 @@ def shell(cli: Cli, identifier: str, command: list[str]) -> int:
         raw.enter()
     try:
         return _pump(stream, tty, (rows, columns))
+    except BrokenPipeError:
+        raise CliError("the daemon closed the connection") from None
     finally:
         if raw is not None:
             raw.restore()

@@ -55,7 +55,7 @@ class Tail:
             self._put(char)
 
     def _in_escape(self, char: str) -> None:
-        """CSI ends with a letter, OSC with BEL or ST, everything else after one character."""
+        """CSI ends with a letter, OSC with BEL or ST, the rest after blanks to slashes."""
         self._escape += char
         if len(self._escape) > 200:
             self._escape = ""
@@ -67,7 +67,7 @@ class Tail:
         elif self._escape[1] == "]":
             if char == "\a" or self._escape.endswith("\x1b\\"):
                 self._escape = ""
-        else:
+        elif not " " <= char <= "/":
             self._escape = ""
 
     def _put(self, char: str) -> None:
