@@ -54,6 +54,7 @@ async def copy(
             request.epoch_s,
             scratch,
             layers.room(),
+            request.classic,
         )
         plan_fd = process.memory_file("plan", write.encode_plan(plan))
         stack.callback(os.close, plan_fd)

@@ -41,6 +41,7 @@ class Layout:
         chmod: Chmod | None = None,
         epoch_s: int | None = None,
         newest_ns: int = 0,
+        classic: bool = False,
     ) -> None:
         """``newest_ns``: what directories that are made get as mtime, if nothing is newer."""
         self._base = base
@@ -52,6 +53,7 @@ class Layout:
         self._made: dict[bytes, Entry] = {}
         """Directories that this layer makes on the way to something."""
         self._newest = newest_ns
+        self._classic = classic
 
     # What is there so far, as a tree
 
@@ -101,35 +103,38 @@ class Layout:
         top = self.mkdir(destination.encode("utf-8", "surrogateescape"))
         places: dict[bytes, bytes] = {b"": top}
         for entry in entries:
+            if not entry.path:
+                continue  # Docker leaves the directory itself alone
             above, _, name = entry.path.rpartition(b"/")
             place = places.get(above)
             if place is None:
-                place = self.mkdir(join(top, above), mode=0o755, owned=False)
+                place = self.mkdir(join(top, above), owned=False)
                 places[above] = place
             self._newest = max(self._newest, entry.mtime_ns)
-            path = join(place, name) if name else place
-            uid, gid = self._owner or (entry.uid, entry.gid)
+            path = join(place, name)
+            uid, gid = (None if self._classic else self._owner) or (entry.uid, entry.gid)
             self._put(path, _as(entry, entry.mode, uid, gid), origin)
 
-    def mkdir(self, path: bytes, *, mode: int | None = None, owned: bool = True) -> bytes:
+    def mkdir(self, path: bytes, *, owned: bool = True) -> bytes:
         """Make ``path`` and what is missing above it; where it is, links followed."""
         target = resolve(self, path)
-        self._make_all(target, mode=mode, owned=owned, last=True)
+        self._make_all(target, owned=owned, last=True)
         return target
 
-    def _make_all(
-        self, path: bytes, *, mode: int | None = None, owned: bool = True, last: bool = False
-    ) -> None:
+    def _make_all(self, path: bytes, *, owned: bool = True, last: bool = False) -> None:
         """``last``: the directory itself is meant, not only on the way to something."""
         there = self.lstat(path)
         if there is not None and not there.is_dir:
             raise InvalidParameter(f"mkdir {_absolute(path)}: not a directory")
         if there is not None:
             return
-        self._make_all(path.rpartition(b"/")[0], mode=mode, owned=owned)
-        if mode is None:
-            mode = 0o755 if self._chmod is None else self._chmod.directory_mode
+        self._make_all(path.rpartition(b"/")[0], owned=owned)
+        mode = 0o755
         uid, gid = (self._owner if owned else None) or (0, 0)
+        above = self.lstat(path.rpartition(b"/")[0])
+        if above is not None and above.mode & stat.S_ISGID:  # as mkdir(2) has it
+            mode |= stat.S_ISGID
+            gid = above.gid if self._owner is None and owned else gid
         made = Entry(path, stat.S_IFDIR | mode, uid, gid)
         self._made[path] = made
         # Without knowing the base nobody can tell what is there already: directories on the
@@ -139,6 +144,9 @@ class Layout:
 
     def _place(self, path: bytes, entry: Entry, origin: int) -> None:
         mode = entry.mode if self._chmod is None else self._chmod.apply(entry.mode)
+        if self._classic and entry.is_file and (self._owner or not self._keep_owner):
+            # its chown(2) came last, which takes these away
+            mode &= ~(stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0))
         uid, gid = self._owner or ((entry.uid, entry.gid) if self._keep_owner else (0, 0))
         self._put(path, _as(entry, mode, uid, gid), origin)
 

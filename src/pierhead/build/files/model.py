@@ -67,6 +67,9 @@ class CopyRequest:
     """``SOURCE_DATE_EPOCH``: no time in the layer is later."""
     location: str = ""
     """``Dockerfile:12`` for errors."""
+    classic: bool = False
+    """As Docker's classic builder: set-id bits of files go, what is in archives keeps its
+    owners, and a wildcard that matches nothing is an error if nothing else is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,10 @@ class Selection:
     size_bytes: int
     sources: Sequence[str] = ()
     """Of the request."""
+    roots: int = 1
+    """How many files and directories the sources mean, globs expanded."""
+    is_dir: bool = False
+    """The only root is a directory."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -26,11 +26,6 @@ class Chmod:
     octal: int | None = None
     clauses: tuple[tuple[str, str, str], ...] = ()  # who, operator, permissions
 
-    @property
-    def directory_mode(self) -> int:
-        """Of directories that are made on the way."""
-        return 0o755 if self.octal is None else self.octal & 0o777
-
     def apply(self, mode: int) -> int:
         """``mode`` is a whole st_mode; symlinks have no mode of their own."""
         if stat.S_ISLNK(mode):

@@ -299,6 +299,8 @@ class FileService:
             if source.kind is SourceKind.HTTP and held.single:
                 sources = [name.decode() for name in held.tree.names(b"")]
             parts = await held.collect(sources, request.parents, request.exclude)
+            if request.classic and not parts:
+                raise InvalidParameter("COPY failed: no source files were specified")
             digest, files, size = collect.digest(parts, keep_owner=request.keep_owner)
         return Selection(
             source=source,

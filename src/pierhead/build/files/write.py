@@ -68,6 +68,7 @@ class Plan(msgspec.Struct, array_like=True):
     scratch_fd: int = -1
     """An empty file for what archives hold."""
     limit_bytes: int = 0
+    classic: bool = False
 
 
 encode_plan = msgspec.msgpack.Encoder().encode
@@ -84,6 +85,7 @@ def layer(*, plan_fd: int) -> dict[str, Any]:
         keep_owner=plan.keep_owner,
         chmod=modes.parse(plan.chmod),
         epoch_s=plan.epoch_s,
+        classic=plan.classic,
     )
     contents = _place(plan, layout)
     return write_tar(layout.members(), contents)
@@ -101,7 +103,7 @@ def directory(*, path: str, epoch_s: int | None, uid: int, gid: int, owner: str)
         above = above.rpartition(b"/")[0]
     layout = Layout(
         base,
-        owner=owners.parse(owner, reader(base)) or (uid, gid),
+        owner=owners.parse(owner, reader(base)) or ((uid, gid) if uid or gid else None),
         epoch_s=epoch_s,
         newest_ns=there.mtime_ns,
     )

@@ -70,7 +70,7 @@ def test_a_directorys_content() -> None:
 def test_owners_and_modes() -> None:
     found = lay("d", "/x/", owner=(3, 4), chmod=modes.parse("600"))
     assert {(entry.uid, entry.gid) for entry in found.values()} == {(3, 4)}
-    assert oct(found["x"].mode) == oct(0o040600)
+    assert oct(found["x"].mode) == oct(0o040755)
     assert oct(found["x/s"].mode) == oct(0o040600)
     assert found["x/s/l"].mode == LINK
     assert lay("d", "/x", keep_owner=True)["x/f"].uid == 1000
@@ -121,7 +121,7 @@ def test_archives_bring_their_own_modes_and_follow_links() -> None:
     )
     found = {member.path.decode(): member.entry for member in layout.members()}
     assert list(found) == ["srv", "srv/a", "srv/a/b", "srv/etc", "srv/etc/x"]
-    assert oct(found["srv"].mode) == oct(0o040711)
+    assert oct(found["srv"].mode) == oct(0o040750)
     assert oct(found["srv/a"].mode) == oct(0o040755)
     assert (found["srv/a/b"].uid, found["srv/a/b"].gid) == (5, 6)
 
@@ -131,3 +131,20 @@ def test_a_later_file_replaces_an_earlier_directory() -> None:
     layout.add(Part(b"", True, [Entry(b"x", DIR), Entry(b"x/y", FILE)]), "/", 0)
     layout.add(Part(b"", True, [Entry(b"x", FILE)]), "/", 1)
     assert [member.path for member in layout.members()] == [b"x"]
+
+
+def test_directories_in_a_set_group_directory() -> None:
+    base = Tree([Entry(b"g", 0o042775, 7, 8)])
+    found = lay("one", "/g/a/b", base=base)
+    assert (oct(found["g/a"].mode), found["g/a"].gid) == (oct(0o042755), 8)
+    assert (oct(found["g/a/b"].mode), found["g/a/b"].gid) == (oct(0o100644), 0)
+
+
+def test_the_classic_builders_ways() -> None:
+    layout = Layout(BASE, classic=True, owner=(9, 9))
+    layout.add(Part(b"suid", False, [Entry(b"", 0o106755)]), "/x", 0)
+    layout.add_archive([Entry(b"f", 0o104755, 5, 6)], "/y", 0)
+    found = {member.path.decode(): member.entry for member in layout.members()}
+    assert oct(found["x"].mode) == oct(0o100755)
+    assert (oct(found["y/f"].mode), found["y/f"].uid) == (oct(0o104755), 5)
+    assert found["y"].uid == 9

@@ -43,6 +43,14 @@ def test_includes_and_what_they_lead_to() -> None:
     assert wanted_tree(TREE, [], []) == (TREE, 0)
 
 
+def test_sources_with_wildcards() -> None:
+    assert paths([], [], ("src/*.c",)) == ["src/x.c"]
+    assert paths([], [], ("sr?/*",)) == ["src/x.c", "src/x.o"]
+    assert paths([], [], ("**/*.o",)) == ["src/x.o"]
+    assert paths([], [], ("Docker*",)) == ["Dockerfile", "conf/real"]
+    assert paths([], [], ("sr*",)) == ["src/x.c", "src/x.o"]
+
+
 def test_a_broken_dockerignore() -> None:
     with pytest.raises(InvalidParameter, match=r"invalid \.dockerignore"):
         wanted_tree(TREE, [], ["[a"])
