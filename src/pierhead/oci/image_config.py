@@ -106,9 +106,9 @@ class ImageConfig(msgspec.Struct, kw_only=True, omit_defaults=True):
         document["os"] = self.os
         document["rootfs"] = {"diff_ids": list(self.rootfs.diff_ids), "type": self.rootfs.type}
         document.setdefault("config", {})
-        return json.dumps(
-            document, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        ).encode()
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        # A Dockerfile's bytes that are no UTF-8 become U+FFFD, as Go's encoder has them.
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
 
 def _without_nulls(value: Any) -> Any:

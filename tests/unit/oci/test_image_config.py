@@ -70,3 +70,8 @@ def test_encoding_is_canonical_and_complete() -> None:
         b'"os":"linux","rootfs":{"diff_ids":[],"type":"layers"}}'
     )
     assert ImageConfig.decode(encoded) == config
+
+
+def test_bytes_that_are_no_utf8_are_replaced() -> None:
+    config = ImageConfig(config=RunConfig(env=["A=\udce9"]))
+    assert ImageConfig.decode(config.encode()).config.env == ["A=�"]
