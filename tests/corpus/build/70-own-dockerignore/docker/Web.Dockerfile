@@ -1,0 +1,3 @@
+FROM busybox
+COPY . /x
+CMD ["ls", "/x"]

@@ -1,0 +1,3 @@
+ENV A=common
+COPY f /f
+RUN echo "$A $(cat /f)" > /x

@@ -1,0 +1,197 @@
+"""Each Dockerfile of the corpus, built through each door, gives one image that does its work.
+
+The first client to build a case runs its checks; the others must come to the same layers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import corpus, plugins
+from support.command import Command
+from support.corpus import Case, Prepared
+from support.http import Api
+
+pytestmark = pytest.mark.root
+
+TIMEOUT_S = 1200
+"""For the slow ones: packages to fetch and sources to compile, on a busy machine."""
+HOSTS = {"pypi": "pypi.org", "npm": "registry.npmjs.org"}
+PARAMETERS = [
+    pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.slow else [])
+    for case in corpus.cases()
+]
+Layers = dict[str, list[str]]
+Build = Callable[[Prepared, str], str]
+"""Builds under a tag; returns "" or what the client said when it failed."""
+
+
+@pytest.fixture(scope="module")
+def layers() -> Layers:
+    """Of each case: what the first client's image has."""
+    return {}
+
+
+@pytest.fixture
+def bases(request: pytest.FixtureRequest, busybox: str) -> Callable[[Case], None]:
+    def there(case: Case) -> None:
+        if "debian" in case.needs:
+            request.getfixturevalue("debian")
+        for need in case.needs:
+            if need in HOSTS and not reachable(HOSTS[need]):
+                pytest.skip(f"no way to {HOSTS[need]} from here")
+
+    return there
+
+
+def reachable(host: str) -> bool:
+    try:
+        socket.create_connection((host, 443), timeout=10).close()
+    except OSError:
+        return False
+    return True
+
+
+def by_pier(pier: Command) -> Build:
+    def build(prepared: Prepared, tag: str) -> str:
+        arguments = prepared.arguments(tag, buildkit=True)
+        result = pier("build", "--progress=plain", *arguments, check=False, timeout_s=TIMEOUT_S)
+        return str(result) if result.returncode else ""
+
+    return build
+
+
+def by_docker(docker: Command) -> Build:
+    def build(prepared: Prepared, tag: str) -> str:
+        arguments = prepared.arguments(tag, buildkit=False)
+        classic = {"DOCKER_BUILDKIT": "0"}
+        result = docker("build", *arguments, check=False, timeout_s=TIMEOUT_S, env=classic)
+        return str(result) if result.returncode else ""
+
+    return build
+
+
+def by_docker_py(client: Any) -> Build:
+    import docker.errors
+
+    def build(prepared: Prepared, tag: str) -> str:
+        try:
+            client.images.build(
+                path=str(prepared.context),
+                dockerfile=prepared.case.dockerfile,
+                tag=tag,
+                target=prepared.case.target or None,
+                buildargs=dict(prepared.build_args),
+                rm=True,
+                timeout=TIMEOUT_S,
+            )
+        except (docker.errors.BuildError, docker.errors.APIError) as error:
+            return str(error)
+        return ""
+
+    return build
+
+
+@pytest.fixture
+def builders(request: pytest.FixtureRequest) -> Callable[[str], Build]:
+    def of(client: str) -> Build:
+        if client == "pier":
+            return by_pier(request.getfixturevalue("pier"))
+        if client == "classic":
+            return by_docker(request.getfixturevalue("docker"))
+        return by_docker_py(request.getfixturevalue("docker_py"))
+
+    return of
+
+
+@pytest.mark.parametrize("client", ["pier", "classic", "docker-py"])
+@pytest.mark.parametrize("case", PARAMETERS)
+def test_builds(
+    case: Case,
+    client: str,
+    builders: Callable[[str], Build],
+    bases: Callable[[Case], None],
+    layers: Layers,
+    api: Api,
+    pier: Command,
+    tmp_path: Path,
+) -> None:
+    if client not in case.clients:
+        pytest.skip(f"{client} has no way to say what this one needs")
+    bases(case)
+    tag = f"corpus-{client}:{case.name}"
+    with corpus.prepared(case, tmp_path) as prepared:
+        said = builders(client)(prepared, tag)
+    if case.fails:
+        expected = case.classic_fails if client != "pier" and case.classic_fails else case.fails
+        assert expected in said, said or "it was built"
+        return
+    assert not said, said
+    found = api.get(f"/images/{tag}/json").json["RootFS"]["Layers"]
+    if case.name in layers:
+        assert found == layers[case.name], "another image than by the client before"
+        return
+    layers[case.name] = found
+    for check in case.checks:
+        output = pier("run", "--rm", tag, *check.cmd, timeout_s=120).stdout
+        if case.sorted:
+            output = "".join(sorted(output.splitlines(keepends=True)))
+        assert output == check.says
+
+
+@contextlib.contextmanager
+def contexts(cases: list[Case], base: Path) -> Iterator[list[Prepared]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(corpus.prepared(case, base)) for case in cases]
+
+
+def compose_file(all_prepared: list[Prepared]) -> dict[str, Any]:
+    services: dict[str, Any] = {}
+    secrets: dict[str, Any] = {}
+    for prepared in all_prepared:
+        case = prepared.case
+        build: dict[str, Any] = {
+            "context": str(prepared.context),
+            "dockerfile": case.dockerfile,
+            # A dollar is Compose's own.
+            "args": {key: value.replace("$", "$$") for key, value in prepared.build_args.items()},
+        }
+        if case.target:
+            build["target"] = case.target
+        if case.contexts:
+            build["additional_contexts"] = {
+                key: prepared.of_context(value) for key, value in case.contexts.items()
+            }
+        for key in case.secrets:
+            name = f"{case.name}-{key}"
+            secrets[name] = {"file": str(prepared.context.parent / key)}
+            build.setdefault("secrets", []).append({"source": name, "target": key})
+        services[f"s{case.name}"] = {"image": f"corpus-compose:{case.name}", "build": build}
+    return {"services": services, "secrets": secrets}
+
+
+def test_compose_builds_all_at_once(
+    docker: Command, bases: Callable[[Case], None], layers: Layers, api: Api, tmp_path: Path
+) -> None:
+    """Every one that isn't slow is a service; what others have built is the same here."""
+    env = plugins.need("buildx", "compose", config=tmp_path / "config")
+    chosen = [
+        case
+        for case in corpus.cases()
+        if not case.slow and not case.fails and "compose" in case.clients
+    ]
+    with contexts(chosen, tmp_path) as all_prepared:
+        file = tmp_path / "compose.yaml"
+        file.write_text(json.dumps(compose_file(all_prepared)))  # JSON is YAML
+        arguments = ("compose", "-p", "corpus", "-f", str(file), "build", "--quiet")
+        docker(*arguments, env=env, timeout_s=TIMEOUT_S)
+    for case in chosen:
+        found = api.get(f"/images/corpus-compose:{case.name}/json").json["RootFS"]["Layers"]
+        assert found == layers.setdefault(case.name, found), case.name

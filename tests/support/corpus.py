@@ -1,0 +1,151 @@
+"""The corpus of Dockerfiles: ``tests/corpus/build/NN-name/``, context and ``case.toml``.
+
+``case.toml`` has: ``about``; ``dockerfile``, ``target``, ``build_args``, ``secrets`` (id to text),
+``contexts`` (``--build-context``: directories of the case, or URLs); ``setup``, a shell script that
+runs in a copy of the case and makes what git can't keep (modes, links, archives); ``serves``, a
+directory that is there over HTTP as the build arg ``SERVER``; ``needs`` (``debian``, ``pypi``,
+``npm``); ``slow``; ``fails``, what the error says; ``clients``, if not all can say what it needs;
+``docker20``, by which builder docker 20.10 builds it, too (``classic``, ``buildkit``, or "");
+``compare``, whether the results are the same each time; and ``[[check]]``: a command (or none, for
+the image's own) and what it prints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import os
+import platform
+import shutil
+import subprocess
+import threading
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "corpus" / "build"
+EPOCH_S = 1_600_000_000
+"""Every time in a copied context: git keeps none, and results should not depend on the clock."""
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    cmd: Sequence[str] = ()
+    says: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    name: str
+    about: str
+    dockerfile: str = "Dockerfile"
+    target: str = ""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    setup: str = ""
+    serves: str = ""
+    needs: Sequence[str] = ()
+    slow: bool = False
+    fails: str = ""
+    classic_fails: str = ""
+    clients: Sequence[str] = ("classic", "docker-py", "compose", "pier")
+    docker20: str = "classic"
+    compare: bool = True
+    ignore: Sequence[str] = ()
+    """Paths (with all below) that RUN makes different each time."""
+    sorted: bool = False
+    checks: Sequence[Check] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@functools.cache
+def cases() -> list[Case]:
+    return [_read(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_dir()]
+
+
+def _read(folder: Path) -> Case:
+    data: dict[str, Any] = tomllib.loads((folder / "case.toml").read_text())
+    checks = [
+        Check(cmd=row["cmd"], says=row["says"].replace("@ARCH@", ARCHITECTURE))
+        for row in data.pop("check", [])
+    ]
+    return Case(name=folder.name, checks=checks, **data)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case with its context in place."""
+
+    case: Case
+    context: Path
+    build_args: Mapping[str, str]
+
+    @property
+    def dockerfile(self) -> Path:
+        return self.context / self.case.dockerfile
+
+    def arguments(self, tag: str, *, buildkit: bool) -> list[str]:
+        """For ``docker build`` and ``pier build``; the context is the last of them."""
+        found = ["-t", tag, "-f", str(self.dockerfile)]
+        if self.case.target:
+            found += ["--target", self.case.target]
+        for key, value in self.build_args.items():
+            found += ["--build-arg", f"{key}={value}"]
+        if buildkit:
+            for key in self.case.secrets:
+                found += ["--secret", f"id={key},src={self.context.parent / key}"]
+            for key, value in self.case.contexts.items():
+                found += ["--build-context", f"{key}={self.of_context(value)}"]
+        return [*found, str(self.context)]
+
+    def of_context(self, value: str) -> str:
+        return value if "://" in value else str(self.context / value)
+
+
+@contextlib.contextmanager
+def prepared(case: Case, base: Path) -> Iterator[Prepared]:
+    """Copy, set up and serve a case below ``base``."""
+    context = base / case.name / "context"
+    shutil.copytree(FOLDER / case.name, context, symlinks=True)
+    (context / "case.toml").unlink()
+    for path in [context, *context.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    if case.setup:
+        script = f"set -e; umask 022; {case.setup}"
+        subprocess.run(["bash", "-c", script], cwd=context, check=True, timeout=60)
+    for path in [*context.rglob("*"), context]:
+        os.utime(path, (EPOCH_S, EPOCH_S), follow_symlinks=False)
+    for key, value in case.secrets.items():
+        (context.parent / key).write_text(value)
+    with contextlib.ExitStack() as stack:
+        args = dict(case.build_args)
+        if case.serves:
+            args["SERVER"] = stack.enter_context(_served(context / case.serves))
+        yield Prepared(case, context, args)
+
+
+@contextlib.contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
