@@ -36,7 +36,7 @@ from pierhead.build.dockerfile.model import (
 from pierhead.build.execute.model import MountKind, StepFile
 from pierhead.build.files.model import CopyRequest, Inline
 from pierhead.build.model import NetworkMode
-from pierhead.build.plan import args, texts, urls
+from pierhead.build.plan import args, readable, texts, urls
 from pierhead.build.plan.config import ConfigState, lookup
 from pierhead.build.plan.model import (
     CopyOp,
@@ -131,11 +131,10 @@ class _Dispatch:
         self._state = scope.state
         self._trigger = trigger
         self._written = item
-        self._item = (
-            item
-            if isinstance(item, Arg)
-            else expand.instruction(item, self._state.env, escape=scope.escape)
-        )
+        if not isinstance(item, Arg):
+            item = expand.instruction(item, self._state.env, escape=scope.escape)
+        # Paths may be any bytes; all the rest ends up in JSON.
+        self._item = item if isinstance(item, Files) else readable.instruction(item)
 
     def step(self) -> Step:
         item = self._item
@@ -212,14 +211,14 @@ class _Dispatch:
     ) -> Step:  # fmt: skip
         return Step(
             op=op,
-            name=name,
-            instruction=self._written.original,
+            name=readable.text(name),
+            instruction=readable.text(self._written.original),
             location=self._written.location,
-            created_by=history,
+            created_by=readable.text(history),
             empty_layer=empty,
             config=self._state.snapshot(),
             author=self._state.author,
-            text=text,
+            text=readable.text(text),
             is_trigger=self._trigger,
         )
 

@@ -20,7 +20,7 @@ from pierhead.build.export.model import Assembled, Solved
 from pierhead.build.files.service import FileService
 from pierhead.build.history import HistoryRecord
 from pierhead.build.model import BuildOptions, Client, Wanted, Warned
-from pierhead.build.plan import args, urls
+from pierhead.build.plan import args, readable, urls
 from pierhead.build.plan.model import FromContext, FromImage, Origin, Plan
 from pierhead.build.plan.planner import Base, Planner, Request
 from pierhead.build.solve import definition
@@ -77,6 +77,9 @@ class Build:
 
     def __post_init__(self) -> None:
         options = self.options
+        for values in (options.build_args, options.labels, options.annotations):
+            for key, value in list(values.items()):
+                values[key] = readable.text(value)
         self.sources = Sources(
             self.parts.files,
             self.client,

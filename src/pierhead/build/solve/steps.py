@@ -364,8 +364,10 @@ class _CopyWork(_Work):
         digest = self.files[0].digest
         if len(self.files) > 1:
             digest = sha256(",".join(each.digest for each in self.files).encode())
-        sources = sum(len(part.request.sources) for part in op.parts)
-        kind = "multi" if sources > 1 else "file" if self.files[0].files == 1 else "dir"
+        if any(isinstance(part.origin, FromUrl) for part in op.parts) and len(op.parts) == 1:
+            return hex_of(digest)  # a download has no kind in the classic texts
+        roots = sum(each.roots for each in self.files)
+        kind = "multi" if roots != 1 else "dir" if self.files[0].is_dir else "file"
         return f"{kind}:{hex_of(digest)}"
 
     async def _find(self) -> None:

@@ -36,7 +36,7 @@ def plan() -> Make:
     ) -> Plan:
         known = {"busybox": busybox(), **(images or {})}
         request.setdefault("build_platform", AMD64)
-        planner = Planner(parse(text.encode()), Request(**request))
+        planner = Planner(parse(text.encode("utf-8", "surrogateescape")), Request(**request))
         while needs := planner.missing():
             for need in needs:
                 assert not isinstance(need, FromImage) or need.name in known, need
