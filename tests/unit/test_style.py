@@ -17,6 +17,9 @@ UNIT = ROOT / "tests" / "unit"
 ELSEWHERE: dict[str, str] = {
     "api/handlers/registry.py": "tests/integration/test_pull.py and tests/e2e/test_push.py",
     "api/context.py": "a record of the services; every API test builds one",
+    "api/build/serving.py": "tests/unit/api/handlers/test_build.py, over HTTP",
+    "api/build/session.py": "tests/unit/api/handlers/test_pierbuild.py, over HTTP",
+    "api/build/shell.py": "tests/unit/api/handlers/test_pierbuild.py, over HTTP",
     "build/execute/attachments.py": "tests/integration/build/test_steps.py, on the real kernel",
     "build/execute/executor.py": "tests/integration/build/test_steps.py, on the real kernel",
     "build/execute/layers.py": "tests/integration/build/test_steps.py, on the real kernel",

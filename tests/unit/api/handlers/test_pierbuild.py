@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pierhead.api.handlers.pierbuild import _payloads
+from pierhead.api.build.session import payloads
 from pierhead.build.execute.kept import Kept
 from pierhead.build.execute.model import RunStep, StepFailed
 from pierhead.build.export.model import Solved
@@ -275,6 +275,6 @@ async def test_history(tmp_path: Path) -> None:
 
 def test_long_events_are_cut_to_frames() -> None:
     events = [{"type": "log", "data": "x" * (3 << 20)}, {"type": "done"}]
-    found = [event for payload in _payloads(events) for event in wire.decode(payload)]
+    found = [event for payload in payloads(events) for event in wire.decode(payload)]
     assert "".join(event.get("data", "") for event in found) == "x" * (3 << 20)
     assert found[-1] == {"type": "done"}

@@ -1,0 +1,135 @@
+"""One build over pier's own door, from ``START`` to ``RESULT`` or ``FAILED``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any, Final
+
+from pierhead import tasks
+from pierhead.api.build import options as forms
+from pierhead.api.build.channels import Door
+from pierhead.api.hijack import HijackProtocol
+from pierhead.build.export.model import Solved
+from pierhead.build.model import Event
+from pierhead.build.service import BuildService
+from pierhead.client import build_wire as wire
+from pierhead.errors import PierError
+
+log = logging.getLogger(__name__)
+
+_BATCH_EVENTS: Final = 200
+
+
+class Session:
+    """One build over a hijacked connection."""
+
+    def __init__(self, builds: BuildService, protocol: HijackProtocol) -> None:
+        self._builds = builds
+        self._protocol = protocol
+        self._door = Door(protocol)
+        self._events: list[Event] = []
+        self._news = asyncio.Event()
+        self._solved: Solved | None = None
+        self._ref = ""
+
+    async def run(self) -> None:
+        """From ``START`` to ``RESULT`` or ``FAILED``. Raises ``ConnectionError``."""
+        try:
+            request = forms.read(await self._door.start())
+        except PierError as error:
+            await self._say(wire.FAILED, forms.failure(error, ""))
+            return
+        self._ref = request.options.ref
+        self._door.has_tar = request.context_tar
+        reader = tasks.spawn(self._door.read(), name="build door: reader")
+        events = tasks.spawn(self._tell(), name="build door: events")
+        work = tasks.spawn(tasks.outcome(self._work(request)), name="build door: build")
+        try:
+            await asyncio.wait({reader, work}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():  # canceled, or the client has left
+                await end(work)
+            await end(events)
+            await self._flush()
+            if work.cancelled():
+                canceled = {"kind": "canceled", "message": "context canceled", "ref": self._ref}
+                await self._say(wire.FAILED, canceled)
+            elif isinstance(outcome := work.result(), Exception):
+                if not isinstance(outcome, PierError | ConnectionError):
+                    log.error("build failed", exc_info=outcome)
+                await self._say(wire.FAILED, forms.failure(outcome, self._ref))
+            else:
+                await self._say(wire.RESULT, outcome)
+                if self._solved is not None:
+                    await asyncio.wait({reader})
+        finally:
+            for task in (work, events, reader):
+                await end(task)
+            if self._solved is not None:
+                await asyncio.shield(self._builds.release(self._solved))
+
+    async def _work(self, request: forms.PierRequest) -> dict[str, Any]:
+        options, builds = request.options, self._builds
+        if request.call:
+            found = await builds.describe(options, self._door, self._emit, request.call)
+            return {"ref": options.ref, "described": found}
+        if options.check_only:
+            await builds.describe(options, self._door, self._emit, "check")
+            return {"ref": options.ref, "digest": None, "images": [], "metadata": {}}
+        if not request.keep:
+            return forms.result(await builds.build(options, self._door, self._emit))
+        solved = await builds.solve(options, self._door, self._emit)
+        try:
+            result = await builds.export(solved, options.outputs, self._door, self._emit)
+        except BaseException as error:
+            await asyncio.shield(builds.release(solved, error))
+            raise
+        self._solved = solved
+        return forms.result(result)
+
+    def _emit(self, event: Event) -> None:
+        self._events.append(event)
+        self._news.set()
+
+    async def _tell(self) -> None:
+        """Send events as they come; what gathers meanwhile goes together."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                await self._flush()
+
+    async def _flush(self) -> None:
+        while self._events:
+            batch = self._events[:_BATCH_EVENTS]
+            del self._events[:_BATCH_EVENTS]
+            for payload in payloads([forms.event(event) for event in batch]):
+                await self._protocol.write(wire.frame(wire.EVENTS, 0, payload))
+
+    async def _say(self, kind: int, fields: dict[str, Any]) -> None:
+        await self._protocol.write(wire.json_frame(kind, 0, fields))
+
+
+def payloads(events: list[dict[str, Any]]) -> list[bytes]:
+    payload = wire.encode(events)
+    if len(payload) <= wire.PAYLOAD_LIMIT_BYTES:
+        return [payload]
+    if len(events) > 1:
+        half = len(events) // 2
+        return payloads(events[:half]) + payloads(events[half:])
+    event = events[0]
+    for name in ("data", "source"):  # all that may be long; a log of this size comes in pieces
+        if len(text := event.get(name, "")) > 1:
+            half = len(text) // 2
+            return payloads([{**event, name: text[:half]}]) + (
+                payloads([{**event, name: text[half:]}]) if name == "data" else []
+            )
+    return []
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel ``task`` and wait till it has ended, however."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
