@@ -74,3 +74,6 @@ def set_up(form: str, level: str, debug: bool) -> None:
     # asyncio's debug records say nothing about us, aiohttp's about what a client sent.
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)
+    # Header by header, bit by bit: nothing to read, and a client's tokens in it.
+    for name in ("hpack", "h2", "grpclib"):
+        logging.getLogger(name).setLevel(logging.WARNING)

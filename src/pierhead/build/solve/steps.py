@@ -24,6 +24,7 @@ from pierhead.build.plan import keys
 from pierhead.build.plan.model import (
     CopyOp,
     FromContext,
+    FromImage,
     FromNothing,
     FromUrl,
     MountPlan,
@@ -37,7 +38,7 @@ from pierhead.build.solve.flights import Flight, Flights
 from pierhead.build.solve.report import Reported
 from pierhead.build.solve.sources import Sources, Tree
 from pierhead.engine.images.content import Lease
-from pierhead.errors import Forbidden, InvalidParameter, PierError, Unavailable
+from pierhead.errors import Forbidden, InvalidParameter, NotFound, PierError, Unavailable
 from pierhead.oci.digest import ChainId, DiffId, hex_of, sha256
 from pierhead.oci.platform import Platform
 from pierhead.store.snapshots import Layer, LayerSource, Snapshotter
@@ -587,6 +588,9 @@ def words(error: PierError, *, classic: bool, op: object) -> PierError:
     """A step's error as each builder puts it: the classic one has words of its own for COPY."""
     if not classic or not isinstance(op, CopyOp) or error.kind != "not_found":
         return error
+    if not error.message.startswith('"'):  # not a file: the image of --from
+        images = [part.origin.name for part in op.parts if isinstance(part.origin, FromImage)]
+        return NotFound(f"invalid from flag value {' '.join(images)}: {error.message}")
     name = error.message.strip().removesuffix(": not found").strip('"').lstrip("/")
     verb = "ADD" if op.is_add else "COPY"
     if any(isinstance(part.origin, FromContext | FromUrl) for part in op.parts):
