@@ -336,6 +336,7 @@ class _Dispatch:
             keep_owner=isinstance(origin, FromStage | FromImage),
             epoch_s=scope.epoch_s,
             location=scope.source.label(item.location),
+            classic=scope.classic,
         )
         op = CopyOp(parts=self._parts(item, request, origin), request=request, is_add=is_add)
         shown = self._shown()

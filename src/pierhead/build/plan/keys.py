@@ -87,6 +87,7 @@ def _flags(request: CopyRequest) -> Parts:
         "exclude": list(request.exclude),
         "keep_owner": request.keep_owner,
         "epoch": request.epoch_s,
+        "classic": request.classic,
     }
 
 
