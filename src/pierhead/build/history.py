@@ -243,12 +243,14 @@ class History:
 
     def all(self) -> list[HistoryRecord]:
         """Newest first."""
-        done = [
-            HistoryRecord.of_document(document)
-            for (document,) in self._db.rows(
-                "SELECT record FROM build_history ORDER BY started_ns DESC"
-            )
-        ]
+        done = []
+        for (document,) in self._db.rows(
+            "SELECT record FROM build_history ORDER BY started_ns DESC"
+        ):
+            try:
+                done.append(HistoryRecord.of_document(document))
+            except msgspec.DecodeError as error:
+                log.warning("a build's record can't be read", extra={"error": str(error)})
         running = sorted(self._running.values(), key=lambda record: -record.started_ns)
         return [*running, *done]
 

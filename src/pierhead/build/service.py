@@ -63,6 +63,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CLOSE_S: Final = 5.0
+COLLECT_S: Final = 60.0
+"""How often, at most, the cache's bounds are looked at."""
 UNUSED_S: Final = 60 * 24 * 3600
 """Cache records that nobody used for so long go."""
 
@@ -113,6 +115,7 @@ class BuildService:
         self._flights = Flights()
         self._open: dict[str, _Open] = {}
         self._collecting: asyncio.Task[None] | None = None
+        self._collect_next_s = 0.0
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
@@ -291,7 +294,9 @@ class BuildService:
         opened.logs.close()
         self.cache.flush()
         self.past.end(opened.record, error, cancelled=opened.cancelled)
-        if not self._open and (self._collecting is None or self._collecting.done()):
+        now = time.monotonic()
+        if not self._open and now >= self._collect_next_s:
+            self._collect_next_s = now + COLLECT_S
             self._collecting = tasks.spawn(self.collect(), name="bound the build cache")
 
     def _solved_base(self, ref: str, platform: Platform) -> BaseImage:

@@ -99,11 +99,14 @@ class CacheStore:
             if chain_id is not None and self._snapshots.layer(ChainId(chain_id)) is None:
                 gone.append((key,))
                 continue
-            more = json.loads(document)
-            record = Record(key, chain_id, size, created, used, uses, **more)
+            try:
+                record = Record(key, chain_id, size, created, used, uses, **json.loads(document))
+            except (ValueError, TypeError):  # another version's: the step is done again
+                gone.append((key,))
+                continue
             self._remember(record)
         if gone:
-            log.info("build cache records without layers dropped", extra={"records": len(gone)})
+            log.info("build cache records of no use dropped", extra={"records": len(gone)})
             self._db.executemany("DELETE FROM build_cache WHERE key = ?", gone)
 
     def _remember(self, record: Record) -> None:

@@ -80,6 +80,7 @@ class Build:
         for values in (options.build_args, options.labels, options.annotations):
             for key, value in list(values.items()):
                 values[key] = readable.text(value)
+        self._name_contexts()
         self.sources = Sources(
             self.parts.files,
             self.client,
@@ -97,6 +98,16 @@ class Build:
             lease=self.lease,
             solved=self.parts.solved,
         )
+
+    def _name_contexts(self) -> None:
+        """``NAME::linux/amd64`` is the context NAME for that platform alone."""
+        contexts = self.options.named_contexts
+        platform = self.platforms()[0] or self.host
+        for key in [key for key in contexts if "::" in key]:
+            name, _, wanted = key.partition("::")
+            value = contexts.pop(key)
+            if wanted == str(platform):
+                contexts[name] = value
 
     # Reading
 
@@ -118,7 +129,28 @@ class Build:
             except _Include as wanted:
                 includes[wanted.path] = await self._include(wanted.path)
             else:
+                self._check_syntax()
                 return self.dockerfile
+
+    def _check_syntax(self) -> None:
+        """``# syntax=`` names an image with a frontend; ours reads every version's language."""
+        asked = self.options.build_args.get("BUILDKIT_SYNTAX", "")
+        asked = asked or self.dockerfile.directives.get("syntax", "")
+        image = asked.split()[0] if asked.split() else ""
+        name = image.removeprefix("docker.io/").partition("@")[0].partition(":")[0]
+        if name in ("", "docker/dockerfile", "docker/dockerfile-upstream"):
+            return
+        place = self.dockerfile.directive_locations.get("syntax")
+        self.report.warn(
+            Warned(
+                time_ns=time.time_ns(),
+                rule="",
+                text=f"the frontend {image} is not used: Pierhead reads the Dockerfile itself",
+                file=self.dockerfile.source.name,
+                lines=(place.lines,) if place is not None else (),
+                source=self.definition.data,
+            )
+        )
 
     def _note(self) -> None:
         record: HistoryRecord = self.report.record
