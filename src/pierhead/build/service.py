@@ -152,12 +152,14 @@ class BuildService:
             raise Conflict(f"build {ref} is under way")
         options.ref = ref
         opened = self._begin(ref, options, emit)
-        build = Build(self._parts(), options, client, opened.report, opened.lease, ref)
+        build: OneBuild | None = None
         try:
+            build = Build(self._parts(), options, client, opened.report, opened.lease, ref)
             solved = await self._watched(opened, build.solve())
         except BaseException as error:
-            # Not awaited: steps that other builds wait for may go on, and use our sources.
-            self._closing.add(tasks.spawn(self._close(build), name=f"close build {ref}"))
+            if build is not None:
+                # Not awaited: steps that other builds wait for may go on, and use our sources.
+                self._closing.add(tasks.spawn(self._close(build), name=f"close build {ref}"))
             self._end(opened, error)
             raise
         await self._close(build)
