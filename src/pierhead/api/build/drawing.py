@@ -30,6 +30,9 @@ RUNNING: Final = "running"
 
 _WITHOUT_CONTAINER: Final = ("FROM", "COPY", "ADD")
 _PROCESS: Final = re.compile(r'process ("(?:[^"\\]|\\.)*"|".*") did not complete', re.DOTALL)
+_URLS: Final = ("http://", "https://")
+_EMPTY_CONTINUATION: Final = "NoEmptyContinuation"
+_FUTURE_ERROR: Final = "Empty continuation lines will become errors in a future release."
 _SHORT: Final = 12
 _BAR: Final = 50
 
@@ -63,8 +66,8 @@ class ClassicDrawing:
             return self._done(event)
         if isinstance(event, StepProgress):
             return self._progress(event)
-        if isinstance(event, Warned) and "build-args" in event.text:
-            self._warnings.append(event.text.rstrip("\n") + "\n")
+        if isinstance(event, Warned):
+            return self._warned(event)
         return []
 
     def finish(
@@ -110,8 +113,26 @@ class ClassicDrawing:
         self._triggers = count = max(event.total, 1)
         return [stream(f"# Executing {count} build trigger{'s' * (count > 1)}"), stream("\n")]
 
+    def _warned(self, event: Warned) -> list[Message]:
+        """Only what the classic builder knows: it has no rules for style."""
+        if "build-args" in event.text:
+            self._warnings.append(event.text.rstrip("\n") + "\n")
+        elif event.rule == _EMPTY_CONTINUATION:
+            lines = f"[WARNING]: {event.text}\n[WARNING]: {_FUTURE_ERROR}\n"
+            return [stream(f"\x1b[91m{lines}\x1b[0m")]
+        return []
+
     def _progress(self, event: StepProgress) -> list[Message]:
         step = self._step
+        if step is None and event.action == "downloading" and event.id.startswith(_URLS):
+            return [
+                {
+                    "status": event.id,
+                    "progressDetail": {"current": event.current},
+                    "progress": f"{size(event.current):>8}",
+                    "id": "Downloading context",
+                }
+            ]
         if step is None or event.step != step.step:
             return []
         if event.action == RUNNING:

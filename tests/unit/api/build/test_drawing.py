@@ -112,6 +112,30 @@ def test_containers_stay_without_rm() -> None:
     assert "Removing" not in text_of(messages)
 
 
+def test_what_comes_before_the_first_step() -> None:
+    step = sha256(b"context")
+    url = "http://h.example/context.tar"
+    _, messages = draw(
+        [
+            StepStarted(time_ns=1, step=step, name=f"[internal] load {url}"),
+            StepProgress(time_ns=2, step=step, id=url, action="downloading", current=364),
+            Warned(time_ns=3, rule="NoEmptyContinuation", text="Empty continuation line (line 4)"),
+        ]
+    )
+    assert messages == [
+        {
+            "status": url,
+            "progressDetail": {"current": 364},
+            "progress": "    364B",
+            "id": "Downloading context",
+        },
+        {
+            "stream": "\x1b[91m[WARNING]: Empty continuation line (line 4)\n[WARNING]: Empty "
+            "continuation lines will become errors in a future release.\n\x1b[0m"
+        },
+    ]
+
+
 def test_old_clients_get_no_aux() -> None:
     drawn, messages = draw(EVENTS, aux=False)
     messages += drawn.finish(IDS["f"], [], squashed=True)
