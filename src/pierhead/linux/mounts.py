@@ -157,7 +157,7 @@ def _mount_overlay_classic(
     upper: Path | None,
     work: Path | None,
     read_only: bool,
-    volatile: bool,
+    volatile: bool = False,
 ) -> None:
     def escape(path: Path) -> str:
         return str(path).replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
