@@ -12,6 +12,7 @@ import pytest
 
 from pierhead import tasks
 from pierhead.build.files import kept, listdoor
+from pierhead.build.files.service import FileService
 from pierhead.build.model import FileStat, Wanted
 from pierhead.errors import InvalidParameter, NotFound
 from support.building import Bench, ListClient, listed
@@ -209,3 +210,28 @@ async def test_kept_contexts_are_bounded(
     _, asked = await listed(bench, root, "one")
     assert asked == [b"f"]
     assert listdoor.LIMIT_BYTES > 1 << 30
+
+
+async def test_what_a_kill_left_is_removed_at_the_start(bench: Bench, tmp_path: Path) -> None:
+    root = tmp_path / "context"
+    root.mkdir()
+    (root / "f").write_text("kept")
+    source, _ = await listed(bench, root)
+    await bench.files.release(source)
+    await bench.files._lists.close()
+    builds = bench.files._root
+    directory = builds / "packs" / kept.key_of("context", "key")
+    for left in (builds / "packs/unknown", builds / "http/unknown", builds / "tmp/git-1-1"):
+        left.mkdir(parents=True)
+        (left / "1").touch()
+    (directory / "17").write_text("half a segment")
+    again = FileService(
+        paths=bench.files._paths, db=bench.files._db,
+        snapshots=bench.snapshots, images=bench.files._images,
+    )  # fmt: skip
+    await again.recover()
+    assert [path.name for path in (builds / "packs").iterdir()] == [directory.name]
+    assert not (directory / "17").exists()
+    assert list((builds / "http").iterdir()) == list((builds / "tmp").iterdir()) == []
+    assert [each.size_bytes for each in again.usage()] == [4]
+    await again.close()

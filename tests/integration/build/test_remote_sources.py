@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
@@ -214,6 +215,46 @@ async def test_a_repository_behind_a_plain_web_server(
         url = f"http://127.0.0.1:{server.server_port}/sub.git#main"
         source = await bench.files.git(url, progress=quiet)
         assert await bench.files.read(source, "file", 10) == b"sub"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+async def test_tokens_are_sent_to_their_host_only(
+    bench: Bench, repositories: tuple[str, Path], tmp_path: Path
+) -> None:
+    _, base = repositories
+    bare = tmp_path / "site/sub.git"
+    subprocess.run(["git", "clone", "-q", "--bare", base / "sub", bare], check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    seen: set[str | None] = set()
+
+    class Guarded(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.add(self.headers.get("Authorization"))
+            super().do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    class Client:
+        def __init__(self, host: str) -> None:
+            self.host = host
+
+        async def secret(self, secret_id: str) -> bytes | None:
+            return b"tok" if secret_id == f"GIT_AUTH_TOKEN.{self.host}" else None
+
+    handler = partial(Guarded, directory=str(tmp_path / "site"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        host = f"127.0.0.1:{server.server_port}"
+        for name in ("elsewhere", host):
+            seen.clear()
+            client: Any = Client(name)
+            await bench.files.git(f"http://{host}/sub.git", client=client, progress=quiet)
+            wanted = base64.b64encode(b"x-access-token:tok").decode()
+            assert seen == ({f"basic {wanted}"} if name == host else {None})
     finally:
         server.shutdown()
         server.server_close()

@@ -20,13 +20,14 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from pierhead.build.files import collect, inline, mountables, tardoor
+from pierhead.build.files import collect, inline, kept, mountables, tardoor
 from pierhead.build.files.entries import Entry, decode
 from pierhead.build.files.held import Held
 from pierhead.build.files.layers import MEMORY_BYTES, Layers
@@ -434,9 +435,12 @@ class FileService:
     # Life
 
     async def recover(self) -> None:
-        """At start: drop what a kill left."""
+        """At start, before any source is asked for: drop what a kill left."""
         self._layers.recover()
-        await asyncio.to_thread(_empty, self._root / "tmp")
+        known = {key for (key,) in self._db.rows("SELECT key FROM build_sources")}
+        gone = await asyncio.to_thread(_recover, self._root, known)
+        for key in gone:
+            self._db.execute("DELETE FROM build_sources WHERE key = ?", (key,))
 
     async def drop(self, ids: Sequence[str]) -> int:
         """Forget these kept contexts, downloads and checkouts (``KeptSource.id``).
@@ -482,6 +486,22 @@ class FileService:
             held.close()
         self._held.clear()
         await self._lists.close()
+
+
+def _recover(root: Path, known: set[str]) -> set[str]:
+    """Delete what no row knows of; the keys of rows that have nothing any more."""
+    _empty(root / "tmp")
+    found = set()
+    for kind in ("packs", "http", "git"):
+        directory = root / kind
+        for path in directory.iterdir() if directory.is_dir() else ():
+            if path.name not in known:
+                kept.remove(path)
+                continue
+            found.add(path.name)
+            if kind == "packs":
+                kept.sweep(path, kept.load(path).segments, before=time.time_ns())
+    return known - found
 
 
 def _empty(directory: Path) -> None:
