@@ -20,7 +20,7 @@ from pierhead.build.plan import urls
 from pierhead.build.plan.model import FromContext, FromUrl
 from pierhead.build.solve.report import Report, Reported
 from pierhead.errors import InvalidParameter, NotFound, NotImplementedYet, TooLarge
-from pierhead.oci.digest import ChainId
+from pierhead.oci.digest import ChainId, Digest
 
 DOCKERFILE_LIMIT_BYTES: Final = 16 << 20
 
@@ -29,6 +29,8 @@ DOCKERFILE_LIMIT_BYTES: Final = 16 << 20
 class Tree:
     source: Source
     identity: str = ""
+    step: Digest | None = None
+    """The step that fetched it."""
 
 
 class Sources:
@@ -99,7 +101,7 @@ class Sources:
             tree = await self.remote(value)
             if self.ignore and not name:
                 narrow = await self._files.narrowed(tree.source, self.ignore)
-                tree = Tree(self.hold(narrow))
+                tree = Tree(self.hold(narrow), step=tree.step)
             return tree
         if name and not value.startswith("local:"):
             raise NotImplementedYet(
@@ -117,7 +119,7 @@ class Sources:
         shown = f"[internal] load {what}" if not name else f"[context {name}] load {what}"
         with self._report.start(shown, identity=local) as step:
             source, _ = await self.local(local, wanted, step)
-        return Tree(source)
+        return Tree(source, step=step.step)
 
     async def local(
         self, name: str, wanted: Wanted, step: Reported, what: str = "context"
@@ -155,7 +157,7 @@ class Sources:
         if head is None or not _is_archive(head):
             return tree
         unpacked = self.hold(await self._files.archive(tree.source))
-        return Tree(unpacked, f"{tree.identity} unpacked" if tree.identity else "")
+        return Tree(unpacked, f"{tree.identity} unpacked" if tree.identity else "", tree.step)
 
     async def _url(self, origin: FromUrl, *, internal: bool = False) -> Tree:
         prefix = "[internal] load " if internal else ""
@@ -183,7 +185,7 @@ class Sources:
                 if source.identity is not None:
                     self.materials.append(Material(uri=origin.url, digest=source.identity))
             self.hold(source)
-        return Tree(source, source.identity or "")
+        return Tree(source, source.identity or "", step.step)
 
     async def one_file(self, tree: Tree) -> bytes | None:
         """The bytes of a download; ``None`` if they are too many for a Dockerfile."""
@@ -197,9 +199,9 @@ class Sources:
 
     # The others
 
-    def chain(self, chain_id: ChainId | None, name: str) -> Tree:
+    def chain(self, chain_id: ChainId | None, name: str, step: Digest | None = None) -> Tree:
         """A stage's or an image's file system; who asks holds its chain."""
-        return Tree(self._files.chain(chain_id, name), chain_id or "nothing")
+        return Tree(self._files.chain(chain_id, name), chain_id or "nothing", step)
 
     def inline(self, inline: Sequence[Inline], name: str = "inline") -> Tree:
         """Heredocs."""

@@ -28,7 +28,7 @@ from pierhead.build.solve.bases import Bases
 from pierhead.build.solve.classic import Intermediate, Numbers
 from pierhead.build.solve.report import Report, Reported
 from pierhead.build.solve.sources import Tree
-from pierhead.build.solve.steps import Result, Runner, words
+from pierhead.build.solve.steps import Origins, Result, Runner, words
 from pierhead.errors import PierError
 from pierhead.oci.digest import ChainId, Digest, ImageId
 from pierhead.oci.image_config import History
@@ -113,7 +113,8 @@ class Stages:
         sources = self._runner.sources
         if isinstance(origin, FromStage):
             result = await self._result(origin.index)
-            return sources.chain(result.chain_id, self._plan.stages[origin.index].name)
+            name = self._plan.stages[origin.index].name
+            return sources.chain(result.chain_id, name, result.last)
         if isinstance(origin, FromImage):
             base = await self._bases.image(origin)
             return sources.chain(base.chain_id, origin.name)
@@ -201,6 +202,13 @@ class Stages:
                 result.created_ns.append(None)
             return
         started: list[Reported] = []
+        inputs = [result.last] if result.last is not None else []
+
+        async def origins(origin: Origin) -> Tree:
+            tree = await self._tree(origin)
+            if tree.step is not None and tree.step not in inputs:
+                inputs.append(tree.step)
+            return tree
 
         def reported() -> Reported:
             if not started:
@@ -213,7 +221,7 @@ class Stages:
                     self._report.start(
                         step.name or step.instruction,
                         identity=f"{self._plan.platform} {stage.index} {position}",
-                        inputs=(result.last,) if result.last is not None else (),
+                        inputs=inputs,
                         stage=stage.name,
                         instruction=step.instruction,
                         number=0 if step.is_trigger else order,
@@ -226,7 +234,7 @@ class Stages:
             return started[0]
 
         try:
-            await self._do(stage, position, step, result, reported)
+            await self._do(stage, position, step, result, reported, origins)
         except _FollowUp as error:
             raise error.cause_ from None
         except asyncio.CancelledError:
@@ -250,6 +258,7 @@ class Stages:
         step: Step,
         result: StageResult,
         reported: Callable[[], Reported],
+        origins: Origins,
     ) -> None:
         runner = self._runner
         base = result.chain_id
@@ -261,7 +270,7 @@ class Stages:
             done = await runner.step(
                 base,
                 step,
-                self._tree,
+                origins,
                 stage.platform,
                 reported,
                 place=f"{runner.project} {stage.name} {position}" if runner.project else "",
