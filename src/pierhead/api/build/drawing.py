@@ -30,7 +30,7 @@ RUNNING: Final = "running"
 
 _WITHOUT_CONTAINER: Final = ("FROM", "COPY", "ADD")
 _PROCESS: Final = re.compile(r'process ("(?:[^"\\]|\\.)*"|".*") did not complete', re.DOTALL)
-_URLS: Final = ("http://", "https://")
+_REMOTE: Final = "[internal] load remote "
 _EMPTY_CONTINUATION: Final = "NoEmptyContinuation"
 _FUTURE_ERROR: Final = "Empty continuation lines will become errors in a future release."
 _SHORT: Final = 12
@@ -55,11 +55,16 @@ class ClassicDrawing:
         self._triggers = 0
         self._texts: dict[int, codecs.IncrementalDecoder] = {}
         self._warnings: list[str] = []
+        self._downloads: dict[Digest, str] = {}  # steps that fetch the context: its URL
 
     def draw(self, event: Event) -> list[Message]:
         """What an event adds."""
         if isinstance(event, StepStarted):
-            return self._started(event) if event.instruction else []
+            if event.instruction:
+                return self._started(event)
+            if event.name.startswith(_REMOTE):
+                self._downloads[event.step] = event.name.removeprefix(_REMOTE)
+            return []
         if isinstance(event, StepLog):
             return self._logged(event)
         if isinstance(event, StepDone):
@@ -124,10 +129,10 @@ class ClassicDrawing:
 
     def _progress(self, event: StepProgress) -> list[Message]:
         step = self._step
-        if step is None and event.action == "downloading" and event.id.startswith(_URLS):
+        if event.step in self._downloads:
             return [
                 {
-                    "status": event.id,
+                    "status": self._downloads[event.step],
                     "progressDetail": {"current": event.current},
                     "progress": f"{size(event.current):>8}",
                     "id": "Downloading context",

@@ -117,8 +117,8 @@ def test_what_comes_before_the_first_step() -> None:
     url = "http://h.example/context.tar"
     _, messages = draw(
         [
-            StepStarted(time_ns=1, step=step, name=f"[internal] load {url}"),
-            StepProgress(time_ns=2, step=step, id=url, action="downloading", current=364),
+            StepStarted(time_ns=1, step=step, name=f"[internal] load remote {url}"),
+            StepProgress(time_ns=2, step=step, id="x", action="downloading", current=364),
             Warned(time_ns=3, rule="NoEmptyContinuation", text="Empty continuation line (line 4)"),
         ]
     )
