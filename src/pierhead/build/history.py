@@ -187,7 +187,7 @@ class History:
             ref=ref,
             name=name or f"{options.context or 'no context'} ({options.dockerfile})",
             started_ns=time.time_ns(),
-            door="classic" if options.classic else "buildkit",
+            door=options.door or "buildkit",
             dockerfile_name=options.dockerfile,
             context=options.context,
             target=options.target,

@@ -106,6 +106,8 @@ class BuildOptions:
     """What several builds of one client share its local sources under (BuildKit: shared key)."""
     ref: str = ""
     """The client's id of the build; "" lets the service make one."""
+    door: str = ""
+    """Which door it came through, for the history: ``classic``, ``pier``; "" is BuildKit's."""
 
 
 @dataclass(slots=True, kw_only=True)

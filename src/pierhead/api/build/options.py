@@ -57,8 +57,9 @@ def read(given: Mapping[str, Any]) -> PierRequest:
         options = msgspec.convert(fields, BuildOptions)
     except msgspec.ValidationError as error:
         raise InvalidParameter(f"invalid build options: {error}") from error
-    if options.classic:
-        raise InvalidParameter("invalid build options: classic is POST /build's")
+    if options.classic or options.door:
+        raise InvalidParameter("invalid build options: classic and door are not the client's")
+    options.door = "pier"
     call = given.get("call") or ""
     if call and call not in CALLS:
         raise InvalidParameter(f"unknown call {call!r}: know {', '.join(CALLS)}")

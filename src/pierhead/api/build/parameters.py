@@ -103,6 +103,7 @@ def read(given: Query, api: int) -> ClassicRequest:
         # The classic builder asks nobody: who may talk to the daemon may do it.
         entitlements=frozenset({"network.host"}),
         classic=True,
+        door="classic",
         ref=text("buildid"),
     )
     return ClassicRequest(

@@ -33,7 +33,7 @@ IMAGE = ImageId("sha256:" + "ab" * 32)
 
 
 def test_nothing_is_the_default() -> None:
-    assert options.read({}) == options.PierRequest(options=BuildOptions())
+    assert options.read({}) == options.PierRequest(options=BuildOptions(door="pier"))
 
 
 def test_everything_has_its_type() -> None:
@@ -58,6 +58,7 @@ def test_everything_has_its_type() -> None:
     )
     assert (found.context_tar, found.keep, found.call) == (True, True, "")
     assert found.options == BuildOptions(
+        door="pier",
         context="",
         dockerfile_text=b"FROM x",
         tags=["a"],
@@ -81,6 +82,7 @@ def test_everything_has_its_type() -> None:
         ({"limits": {"memory": "x"}}, "memory"),
         ({"network": "moon"}, "network"),
         ({"classic": True}, "classic"),
+        ({"door": "classic"}, "door"),
         ({"call": "dance"}, "unknown call 'dance'"),
     ],
 )

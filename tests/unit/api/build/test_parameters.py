@@ -21,7 +21,7 @@ def read(api: int = 56, **given: str | list[str]) -> parameters.ClassicRequest:
     return parameters.read(MultiDict(pairs), api)
 
 
-PLAIN = BuildOptions(classic=True, entitlements=frozenset({"network.host"}))
+PLAIN = BuildOptions(classic=True, door="classic", entitlements=frozenset({"network.host"}))
 
 
 def test_nothing_given() -> None:
@@ -61,6 +61,7 @@ def test_all_given() -> None:
     )
     assert found.options == BuildOptions(
         classic=True,
+        door="classic",
         entitlements=frozenset({"network.host"}),
         dockerfile="d/Dockerfile",
         tags=["a:latest", "b/c:1"],
