@@ -91,7 +91,7 @@ async def _check_out(args: dict[str, Any], key: str, stored: Stored, layers: Lay
         entries = decode(os.pread(index_fd, os.fstat(index_fd).st_size, 0))
         await stored.put(
             _KIND, key, pack_fd, entries,
-            {"name": _shown(args["remote"]), "commit": result["commit"]},
+            {"name": giturl.shown(args["remote"]), "commit": result["commit"]},
         )  # fmt: skip
     finally:
         os.close(pack_fd)
@@ -109,7 +109,7 @@ def _identity(found: GitUrl, commit: str, keep_git_dir: bool, ref: str) -> str:
     """What the tree depends on: the remote only where its .git is in it."""
     text = commit
     if keep_git_dir:
-        text += f".git#{ref} {_shown(found.remote)}"
+        text += f".git#{ref} {giturl.shown(found.remote)}"
     if found.subdir:
         text += f":{found.subdir}"
     if not found.submodules:
@@ -172,10 +172,3 @@ async def _agent(
         yield {"SSH_AUTH_SOCK": f"{PLACE}/agent"}
     finally:
         await server.close()
-
-
-def _shown(url: str) -> str:
-    """Without user and password."""
-    scheme, mark, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}" if mark else url

@@ -44,7 +44,7 @@ def resolve(
     """
 
     def work() -> Any:
-        git = _Git(env, config)
+        git = _Git(env, config, remote)
         output = git.run("ls-remote", "--", remote, ref or "HEAD", f"{ref or 'HEAD'}^{{}}")
         found = giturl.pick(output, ref or "HEAD")
         if not found[0]:
@@ -77,11 +77,11 @@ def checkout(
     """
 
     def work() -> Any:
-        git = _Git(env, config)
+        git = _Git(env, config, remote)
         git.run("init", "--quiet", ".", object_format=len(commit) == 64)
-        git.run("config", "remote.origin.url", remote)
+        git.run("config", "remote.origin.url", giturl.shown(remote))
         git.run("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
-        target = _fetch(git, ref, commit)
+        target = _fetch(git, remote, ref, commit)
         git.run("checkout", "--quiet", "--force", "--detach", target)
         if submodules and os.path.lexists(".gitmodules"):
             git.run("submodule", "update", "--quiet", "--init", "--recursive", "--depth=1")
@@ -98,24 +98,24 @@ def checkout(
     return _confined(directory, work)
 
 
-def _fetch(git: _Git, ref: str, commit: str) -> str:
+def _fetch(git: _Git, remote: str, ref: str, commit: str) -> str:
     """Bring ``commit`` in; what to check out then."""
     if ref:
         refspec = f"+{ref}:{_local(ref)}"
         try:
-            git.run("fetch", *_FETCH, "--depth=1", "--no-tags", "origin", refspec)
+            git.run("fetch", *_FETCH, "--depth=1", "--no-tags", "--", remote, refspec)
         except PierError as error:
             if "shallow" not in error.message:
                 raise
-            git.run("fetch", *_FETCH, "--no-tags", "origin", refspec)  # a web server's files
+            git.run("fetch", *_FETCH, "--no-tags", "--", remote, refspec)  # a web server's files
         found = git.run("rev-parse", "FETCH_HEAD").strip()
         if found != commit:
             raise Unavailable(f"{ref} moved from {commit} to {found} meanwhile: try again")
         return "FETCH_HEAD"
     try:
-        git.run("fetch", *_FETCH, "--depth=1", "--no-tags", "origin", commit)
+        git.run("fetch", *_FETCH, "--depth=1", "--no-tags", "--", remote, commit)
     except PierError:  # not every server gives commits that no ref names
-        git.run("fetch", *_FETCH, "--tags", "origin")
+        git.run("fetch", *_FETCH, "--tags", "--", remote, "+refs/heads/*:refs/remotes/origin/*")
     return commit
 
 
@@ -134,7 +134,8 @@ def _inside(subdir: str) -> str:
 
 
 class _Git:
-    def __init__(self, env: dict[str, str], config: list[str]) -> None:
+    def __init__(self, env: dict[str, str], config: list[str], remote: str) -> None:
+        self._remote = remote
         self._env = {
             "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/lib/git-core",
             "HOME": PLACE,
@@ -188,6 +189,7 @@ class _Git:
                     break
             if status:
                 said = os.pread(err, 4000, 0).decode("utf-8", "replace").strip()
+                said = said.replace(self._remote, giturl.shown(self._remote))
                 raise Unavailable(f"git {args[0]} failed: {said or f'exit status {status}'}")
             return os.pread(out, _OUTPUT_LIMIT, 0).decode("utf-8", "replace")
         finally:

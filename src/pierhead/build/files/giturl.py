@@ -42,6 +42,16 @@ class GitUrl:
         return "://" not in self.remote or self.remote.startswith("ssh://")
 
 
+def shown(url: str) -> str:
+    """A URL without its password, and without a user where git needs none."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    user, mark, host = parts.netloc.rpartition("@")
+    keep = parts.scheme == "ssh" and ":" not in user
+    return urlunsplit(parts._replace(netloc=f"{user}{mark}{host}" if keep else host))
+
+
 def is_git(url: str) -> bool:
     """Whether Docker takes it for a repository (``github.com/…`` only as a build context)."""
     scheme, mark, rest = url.partition("://")

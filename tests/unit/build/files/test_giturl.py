@@ -70,3 +70,9 @@ def test_picking_a_ref() -> None:
     assert giturl.pick(listing, "refs/tags/x") == ("refs/tags/x", tag, COMMIT)
     assert giturl.pick(listing, "HEAD") == ("HEAD", tag, "")
     assert giturl.pick(listing, "y") == ("", "", "")
+
+
+def test_passwords_are_not_shown() -> None:
+    assert giturl.shown("https://me:secret@h:8/x.git") == "https://h:8/x.git"
+    assert giturl.shown("ssh://git@h/x") == "ssh://git@h/x"
+    assert giturl.shown("git@h:x") == "git@h:x"
