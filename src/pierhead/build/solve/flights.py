@@ -1,5 +1,7 @@
 """Work that several builds may need at once is done once.
 
+Nor does everything run at once: work here waits for no other work, so a bound is safe.
+
 ``Flights.run`` joins the work that is under way for a key, or starts it. Work runs in a task
 of its own: a build that goes away leaves it, and the last one to leave cancels it.
 """
@@ -7,6 +9,7 @@ of its own: a build that goes away leaves it, and the last one to leave cancels 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar
 
@@ -51,8 +54,10 @@ class Flight(Generic[T]):
 class Flights:
     """By key; keys of different kinds of work must differ."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 0) -> None:
+        """``at_once``: how many may work at a time; 0: four for each processor, at least 8."""
         self._flights: dict[str, Flight[Any]] = {}
+        self._slots = asyncio.Semaphore(at_once or max(4 * (os.cpu_count() or 1), 8))
 
     def __contains__(self, key: str) -> bool:
         return key in self._flights
@@ -89,7 +94,8 @@ class Flights:
     ) -> Any:
         """The work with its error as a value: whoever waits decides, nothing is logged."""
         try:
-            return await tasks.outcome(work(flight))
+            async with self._slots:
+                return await tasks.outcome(work(flight))
         finally:
             if self._flights.get(key) is flight:
                 del self._flights[key]

@@ -113,3 +113,21 @@ def test_errors_reach_everybody() -> None:
         await flights.close()
 
     asyncio.run(main())
+
+
+def test_not_everything_runs_at_once() -> None:
+    async def main() -> None:
+        flights, running, most = Flights(at_once=2), 0, 0
+
+        async def work(flight: Flight[None]) -> None:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            running -= 1
+
+        await asyncio.gather(*(flights.run(f"key {number}", work) for number in range(5)))
+        assert most == 2
+
+    asyncio.run(main())
