@@ -103,9 +103,8 @@ def _split(option: str) -> list[str]:
     hyphen = re.fullmatch(r"\s*(\S+)\s+-\s+(\S+)\s*", option)
     if hyphen:
         return [f">={hyphen[1]}", f"<={hyphen[2]}"]
-    return [part for part in re.split(r"[,\s]+(?![^<>=!~^*xXv\d])", option.strip()) if part] or [
-        "*"
-    ]
+    tight = re.sub(r"([<>=!~^])\s+", r"\1", option.strip())
+    return [part for part in re.split(r"[,\s]+", tight) if part] or ["*"]
 
 
 def _fits(version: _Version, part: str) -> bool:

@@ -17,7 +17,8 @@ _BINARY: tuple[tuple[str, ...], ...] = (
     ("+", "-"),
     ("*", "/", "%"),
 )
-_DEPTH = 100
+#: Expressions in each other; each takes some ten frames of Python's stack.
+_DEPTH = 50
 
 
 def parse(name: str, text: str) -> nodes.Body:

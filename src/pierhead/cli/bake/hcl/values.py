@@ -79,7 +79,9 @@ def number_text(value: int | float) -> str:
     text = repr(value)
     if "e" not in text and "inf" not in text and "nan" not in text:
         return text
-    return f"{value:.340f}".rstrip("0").rstrip(".") if abs(value) < 1 else f"{value:.0f}"
+    from decimal import Decimal
+
+    return format(Decimal(text), "f")
 
 
 def to_string(value: Any) -> str:
