@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from pierhead.build.files.model import Inline
+from pierhead.build.files.model import CopyRequest, Inline
 from pierhead.errors import InvalidParameter, NotFound
 from support.building import CONTEXT, Bench
 from support.layers import MTIME, directory, item, layer_tar
@@ -43,6 +43,21 @@ async def test_the_same_input_gives_the_same_layer(bench: Bench) -> None:
     one = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     two = await bench.copy(await bench.context(CONTEXT), ".", to="/x")
     assert one == two
+
+
+async def test_a_selection_says_what_it_is(bench: Bench) -> None:
+    context = await bench.context(CONTEXT)
+    chain = bench.files.chain(bench.base, "base")
+    for source, names, roots, is_dir in (
+        (context, ["app"], 1, True),
+        (context, ["*"], 3, False),
+        (context, ["notes.txt"], 1, False),
+        (chain, ["/srv"], 1, True),
+        (chain, ["/etc/*"], 2, False),
+    ):
+        found = await bench.files.select(source, CopyRequest(sources=names))
+        assert (found.roots, found.is_dir) == (roots, is_dir)
+        assert await bench.files.select(source, CopyRequest(sources=names)) == found
 
 
 async def test_a_context_can_be_mounted(bench: Bench) -> None:

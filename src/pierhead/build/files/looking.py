@@ -22,11 +22,14 @@ def _tree() -> DiskTree:
 def select(
     *, sources: list[str], parents: bool, exclude: list[str], keep_owner: bool
 ) -> dict[str, Any]:
-    """Digest what ``sources`` mean. Returns ``digest`` (hex), ``files``, ``bytes``."""
+    """Digest what ``sources`` mean. Returns ``digest`` (hex), ``files``, ``bytes``, ``roots``, ``is_dir``."""
     tree = _tree()
     parts = collect.collect(tree, sources, parents=parents, exclude=exclude)
     hexes, files, size = collect.digest(parts, keep_owner=keep_owner, content=tree.content)
-    return {"digest": hexes, "files": files, "bytes": size}
+    is_dir = len(parts) == 1 and parts[0].is_dir
+    return {
+        "digest": hexes, "files": files, "bytes": size, "roots": len(parts), "is_dir": is_dir,
+    }  # fmt: skip
 
 
 def stat(*, path: str) -> dict[str, Any]:

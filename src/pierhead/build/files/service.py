@@ -25,7 +25,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pierhead.build.files import collect, inline, kept, mountables, tardoor
 from pierhead.build.files.entries import Entry, decode
@@ -67,6 +67,16 @@ class Mounted(Protocol):
     async def release(self) -> None: ...
 
 
+class _Found(NamedTuple):
+    """What a request means: see ``Selection``; ``digest`` is hex."""
+
+    digest: str
+    files: int
+    size_bytes: int
+    roots: int
+    is_dir: bool
+
+
 class _ClientTar:
     """The tar that one client brought."""
 
@@ -92,7 +102,7 @@ class FileService:
         self._lists = ListDoor(paths.builds / "packs", db, self._layers)
         self._staged = mountables.Staged(images.index.content.lease)
         self._stored = Stored({kind: paths.builds / kind for kind in ("http", "git")}, db)
-        self._digested: dict[tuple[ChainId | None, str], tuple[str, int, int]] = {}
+        self._digested: dict[tuple[ChainId | None, str], _Found] = {}
         self._commits: dict[int, str] = {}
         self._handles = itertools.count(1)
         self._held: dict[int, Held] = {}
@@ -294,7 +304,7 @@ class FileService:
         """
         sources = list(request.sources)
         if source.kind is SourceKind.CHAIN:
-            digest, files, size = await self._select_chain(source.chain_id, request)
+            found = await self._select_chain(source.chain_id, request)
         else:
             held = self._of(source)
             if source.kind is SourceKind.HTTP and held.single:
@@ -303,17 +313,19 @@ class FileService:
             if request.classic and not parts:
                 raise InvalidParameter("COPY failed: no source files were specified")
             digest, files, size = collect.digest(parts, keep_owner=request.keep_owner)
+            is_dir = len(parts) == 1 and parts[0].is_dir
+            found = _Found(digest, files, size, len(parts), is_dir)
         return Selection(
             source=source,
-            digest=Digest(PREFIX + digest),
-            files=files,
-            size_bytes=size,
+            digest=Digest(PREFIX + found.digest),
+            files=found.files,
+            size_bytes=found.size_bytes,
             sources=sources,
+            roots=found.roots,
+            is_dir=found.is_dir,
         )
 
-    async def _select_chain(
-        self, chain_id: ChainId | None, request: CopyRequest
-    ) -> tuple[str, int, int]:
+    async def _select_chain(self, chain_id: ChainId | None, request: CopyRequest) -> _Found:
         """Chains never change: what was digested once is known for good."""
         arguments = {
             "sources": list(request.sources),
@@ -325,7 +337,10 @@ class FileService:
         found = self._digested.pop(key, None)
         if found is None:
             result = await self._layers.look(chain_id, "select", arguments)
-            found = result["digest"], result["files"], result["bytes"]
+            found = _Found(
+                result["digest"], result["files"], result["bytes"], result["roots"],
+                result["is_dir"],
+            )  # fmt: skip
         self._digested[key] = found  # the last used is last
         while len(self._digested) > _DIGESTS:
             del self._digested[next(iter(self._digested))]
