@@ -23,7 +23,8 @@ from pierhead.build.execute.model import (
 )
 from pierhead.build.files.model import Source, SourceKind
 from pierhead.build.model import Limits, NetworkMode
-from pierhead.errors import Conflict, InvalidParameter, NotFound
+from pierhead.errors import Conflict, InvalidParameter, NotFound, Unavailable
+from pierhead.linux import mounts
 from support.leaks import mounts_below, veths
 from support.steps import Lab, lab
 
@@ -399,6 +400,31 @@ async def test_what_a_kill_left_is_cleaned_up(steps: Lab, tmp_path: Path) -> Non
     snapshots = tmp_path / f"data/snapshots/{steps.snapshots.driver}/containers"
     assert os.listdir(snapshots) == []
     assert not [group for group in groups if group.exists()]
+
+
+async def test_a_full_disk_is_told_and_is_free_again(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounts.mount_tmpfs(small, options="size=48m,mode=755")
+    try:
+        async with lab(small, BRIDGE) as steps:
+            base = await steps.base()
+            with pytest.raises(StepFailed, match="exit code: 1: no space left on device"):
+                await steps.run(base, "cat /dev/zero > /big")
+            await free(small)
+            with pytest.raises(Unavailable, match="layer can't be kept: no space left on device"):
+                await steps.run(base, "head -c 26000000 /dev/urandom > /big")
+            await free(small)
+            assert (await steps.run(base, "echo fine")).chain_id is not None
+    finally:
+        mounts.unmount(small, lazy=True)
+
+
+async def free(directory: Path) -> None:
+    """What is thrown away goes in the background."""
+    async with asyncio.timeout(10):
+        while os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize < 40 << 20:
+            await asyncio.sleep(0.01)
 
 
 VICTIM = """

@@ -17,10 +17,12 @@ snapshot.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import secrets
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +58,7 @@ log = logging.getLogger(__name__)
 
 KEY_PREFIX: Final = "build-"
 """Of the keys of steps' snapshots."""
+_FULL: Final = "no space left on device"
 _FULL_BYTES: Final = 1 << 20
 _EXPIRY_S: Final = 3600.0
 
@@ -134,6 +137,20 @@ class Executor:
         """
         spec.check_devices(step.devices)
         self._runtime.warm_up()
+        try:
+            return await self._run(base, step, client, log)
+        except (OSError, sqlite3.OperationalError) as error:
+            if _is_full(error):
+                raise Unavailable(f"can't run {spec.quoted(step.args)}: {_FULL}") from error
+            raise
+
+    async def _run(
+        self,
+        base: ChainId | None,
+        step: RunStep,
+        client: Holder,
+        log: Callable[[int, bytes], None],
+    ) -> RunOutcome:
         step_id = KEY_PREFIX + secrets.token_hex(16)
         started_ns = time.time_ns()
         keep = False
@@ -349,6 +366,12 @@ class Executor:
     async def _forget(self, kept: Kept) -> None:
         self._kept.drop(kept.id)
         await self._snapshots.remove(kept.id)
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk is full" in str(error)
 
 
 class _Nobody:

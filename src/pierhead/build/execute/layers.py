@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pierhead import tasks
 from pierhead.build.execute.spec import EMPTY_TAR_DIFF_ID
-from pierhead.errors import Unavailable
+from pierhead.errors import InvalidParameter, Unavailable
 from pierhead.linux import process, worker
 from pierhead.oci.digest import ChainId, DiffId
 from pierhead.store.snapshots import Incoming, Layer, LayerSource, Snapshotter
@@ -66,14 +66,22 @@ async def commit(
             return await staged.commit(base)
         finally:
             await staged.discard()
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("the step's layer can't be kept: no space left on device") from error
+    except (OSError, InvalidParameter) as error:
+        if _is_full(error):
+            raise Unavailable(
+                f"the step's layer can't be kept: no space left on device ({error})"
+            ) from error
         raise
     finally:
         os.close(read_fd)
         if packed is not None and not packed.done():
             packed.cancel()
+
+
+def _is_full(error: OSError | InvalidParameter) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "there is room for" in error.message  # of ``limit_bytes``: staging leaves a reserve
 
 
 async def _empty(snapshots: Snapshotter, base: ChainId | None) -> Layer:
