@@ -532,7 +532,7 @@ class _RunWork(_Work):
             network=op.network,
             network_name=options.network_name,
             insecure=op.insecure,
-            devices=[device.name for device in op.devices],
+            devices=[device.name for device in op.devices if device.required],
             add_hosts=options.add_hosts,
             limits=options.limits,
             platform=self.platform,
