@@ -85,10 +85,6 @@ class Selection:
     sources: Sequence[str] = ()
     """Of the request."""
     roots: int = 1
-    """How many files and directories the sources are, wildcards expanded."""
-    is_dir: bool = False
-    """The only one is a directory."""
-    roots: int = 1
     """How many files and directories the sources mean, globs expanded."""
     is_dir: bool = False
     """The only root is a directory."""
