@@ -7,8 +7,9 @@ until it is wanted, at most ``WINDOW_BYTES`` of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, Protocol
 
 from pierhead import errors
@@ -143,6 +144,11 @@ class Door:
         self.has_tar = False
         """The client has the context as a tar."""
 
+    @property
+    def fault(self) -> PierError | None:
+        """How the client broke the rules, if that is what ended the conversation."""
+        return self._gone if isinstance(self._gone, PierError) else None
+
     # -- frames --------------------------------------------------------------------------
     async def start(self) -> dict[str, Any]:
         """The options that the client begins with. Raises ``InvalidParameter``."""
@@ -150,7 +156,7 @@ class Door:
             data = await self._stream.read()
             if not data:
                 raise ConnectionResetError("the client has gone")
-            try:
+            with _rules():
                 for kind, channel, payload in self._decoder.feed(data):
                     if (kind, channel) != (wire.START, 0):
                         raise InvalidParameter("a build begins with START")
@@ -158,8 +164,6 @@ class Door:
                     if not isinstance(options, dict):
                         raise InvalidParameter("the options of a build are a JSON object")
                     return options
-            except wire.WireError as error:
-                raise InvalidParameter(str(error)) from error
 
     async def read(self) -> None:
         """Take what the client sends until it cancels, leaves, or breaks the rules.
@@ -262,7 +266,9 @@ class Door:
         return ForwardedAgent(self, agent_id)
 
     async def credentials(self, host: str) -> tuple[str, str] | None:
-        found = wire.decode(await self._answer(_ANSWER_LIMIT_BYTES, "credentials", host=host))
+        answer = await self._answer(_ANSWER_LIMIT_BYTES, "credentials", host=host)
+        with _rules():
+            found = wire.decode(answer)
         if found is None:
             return None
         if not isinstance(found, list) or len(found) != 2:
@@ -282,7 +288,9 @@ class ListedFiles:
 
     async def files(self) -> AsyncIterator[FileStat]:
         while payload := await self._channel.read():
-            for entry in wire.unpack_entries(payload):
+            with _rules():
+                entries = wire.unpack_entries(payload)
+            for entry in entries:
                 path, mode, size, mtime_ns, uid, gid, link, hard, major, minor, xattrs = entry
                 yield FileStat(
                     path=path,
@@ -366,6 +374,15 @@ class SentOutput:
                 attributes=dict(output.attributes),
             )
         return self._channel
+
+
+@contextlib.contextmanager
+def _rules() -> Iterator[None]:
+    """What the client gets wrong is its fault, not ours."""
+    try:
+        yield
+    except wire.WireError as error:
+        raise InvalidParameter(f"pier build door: {error}") from error
 
 
 def error_of(fields: Any) -> PierError:

@@ -52,7 +52,9 @@ class Session:
                 await end(work)
             await end(events)
             await self._flush()
-            if work.cancelled():
+            if (fault := self._door.fault) is not None:
+                await self._say(wire.FAILED, forms.failure(fault, self._ref))
+            elif work.cancelled():
                 canceled = {"kind": "canceled", "message": "context canceled", "ref": self._ref}
                 await self._say(wire.FAILED, canceled)
             elif isinstance(outcome := work.result(), Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -161,6 +162,38 @@ async def test_an_unknown_source_is_not_found() -> None:
     async with Opened(Wire(fail("not_found", "no local source x"))) as door:
         with pytest.raises(NotFound, match="no local source x"):
             await anext(door.local("x", Wanted()))
+
+
+@pytest.mark.parametrize("payload", [b"{", b"{}", b"[1]", b'[["a","b"]]'])
+async def test_broken_answers_are_the_clients_fault(payload: bytes) -> None:
+    async with Opened(Wire(say(payload))) as door:
+        async for listing in door.local("context", Wanted()):
+            with pytest.raises(InvalidParameter, match="pier build door"):
+                await anext(listing.files())
+    async with Opened(Wire(say(b"{"))) as door:
+        with pytest.raises(InvalidParameter, match="pier build door"):
+            await door.credentials("h")
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_noise_ends_the_conversation(seed: int) -> None:
+    dice = random.Random(seed)
+    stream = Wire()
+    door = Door(stream)
+    channel = await door.ask("context")
+    for _ in range(20):
+        frame = wire.frame(dice.randrange(16), dice.choice((0, 1, 2)), dice.randbytes(9))
+        if dice.random() < 0.3:
+            at = dice.randrange(len(frame))
+            frame = frame[:at] + dice.randbytes(1) + frame[at + 1 :]
+        stream.say(frame)
+    stream.leave()
+    await asyncio.wait_for(door.read(), 10)
+    try:
+        while await channel.read():
+            pass
+    except (PierError, ConnectionError):
+        pass
 
 
 async def test_the_window_is_granted_back() -> None:

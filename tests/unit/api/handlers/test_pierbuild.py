@@ -207,6 +207,18 @@ async def test_cancel(tmp_path: Path) -> None:
         assert builds.ended.is_set()
 
 
+async def test_a_client_that_breaks_the_rules_hears_of_it(tmp_path: Path) -> None:
+    async def wait(client: Client, emit: Emit) -> None:
+        await client.secret("s")
+
+    async with serving(fake_engine(tmp_path, build=Builds(wait)), tmp_path):
+        client = await Conversation.open(tmp_path)
+        client.send(wire.json_frame(wire.START, 0, {}))
+        _, channel, _ = await client.next()
+        client.send(wire.frame(wire.RESULT, channel, b"{}"))
+        assert "not the client's to send" in (await client.json(wire.FAILED))["message"]
+
+
 async def test_a_build_ends_with_its_client(tmp_path: Path) -> None:
     builds = Builds(hang)
     async with serving(fake_engine(tmp_path, build=builds), tmp_path):
