@@ -50,12 +50,14 @@ def walk(
 
 
 class _Walk:
-    __slots__ = ("exclude", "include", "pending", "root")
+    __slots__ = ("exclude", "include", "inodes", "pending", "root")
 
     def __init__(self, root: str, include: Matcher | None, exclude: Matcher | None) -> None:
         self.root = root.rstrip("/")
         self.include = include
         self.exclude = exclude
+        #: Inodes with several names -> the first of them in the listing.
+        self.inodes: dict[tuple[int, int], str] = {}
         #: Directories that were entered and aren't in the listing yet.
         self.pending: list[list[Any]] = []
 
@@ -81,6 +83,11 @@ class _Walk:
                 yield from self.pending
                 self.pending = []
             if kind == _REGULAR:
+                if info.st_nlink > 1:
+                    first = self.inodes.setdefault((info.st_dev, info.st_ino), path)
+                    if first != path:
+                        yield [path, mode, info.st_size, info.st_mtime_ns, 0, 0, first, 1]
+                        continue
                 if mode & 0o111 and (capability := _capability(self.root + "/" + path)):
                     yield [
                         *(path, mode, info.st_size, info.st_mtime_ns, 0, 0, "", 0, 0, 0),

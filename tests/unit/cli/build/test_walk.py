@@ -81,6 +81,14 @@ def test_sockets_are_left_out_and_pipes_are_not(tmp_path: Path) -> None:
         assert paths(tmp_path) == ["p"]
 
 
+def test_names_of_one_file(tree: Path) -> None:
+    os.link(tree / "a", tree / "d" / "again")
+    entries = {entry[0]: entry for entry in walk(str(tree))}
+    assert entries["d/again"][6:] == ["a", 1] and len(entries["a"]) == 4
+    alone = {entry[0]: entry for entry in walk(str(tree), include=["d/again"])}
+    assert len(alone["d/again"]) == 4
+
+
 def test_content(tree: Path) -> None:
     assert b"".join(content(str(tree), "d/x", 2)) == b"d/x"
     with pytest.raises(OSError):
