@@ -22,7 +22,7 @@ def _tree() -> DiskTree:
 def select(
     *, sources: list[str], parents: bool, exclude: list[str], keep_owner: bool
 ) -> dict[str, Any]:
-    """Digest what ``sources`` mean. Returns ``digest`` (hex), ``files``, ``bytes``, ``roots`` and ``is_dir``."""
+    """Digest what ``sources`` mean. Returns what ``service._Found`` is made of."""
     tree = _tree()
     parts = collect.collect(tree, sources, parents=parents, exclude=exclude)
     hexes, files, size = collect.digest(parts, keep_owner=keep_owner, content=tree.content)
