@@ -23,6 +23,7 @@ ELSEWHERE: dict[str, str] = {
     "build/execute/attachments.py": "tests/integration/build/test_steps.py, on the real kernel",
     "build/execute/executor.py": "tests/integration/build/test_steps.py, on the real kernel",
     "build/execute/layers.py": "tests/integration/build/test_steps.py, on the real kernel",
+    "build/execute/runner.py": "tests/integration/build/test_steps.py, on the real kernel",
     "build/execute/running.py": "tests/integration/build/test_steps.py, on the real kernel",
     "build/execute/setup.py": "tests/integration/build/test_steps.py, on the real kernel",
     "build/execute/shells.py": "tests/integration/build/test_steps.py, on the real kernel",

@@ -17,60 +17,40 @@ snapshot.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
-import secrets
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pierhead import tasks
-from pierhead.build.execute import layers, running, shells, spec
-from pierhead.build.execute.attachments import Holder
-from pierhead.build.execute.kept import KEEP_NS, Kept, KeptSteps, optional, shell_of
+from pierhead.build.execute.kept import KEEP_NS, KEY_PREFIX, Kept, KeptSteps, optional, shell_of
 from pierhead.build.execute.model import RunOutcome, RunStep, StepFailed
 from pierhead.build.execute.mounts import CacheMounts
 from pierhead.build.execute.network import NetworkPool
-from pierhead.build.execute.output import Bounded, Pipes
-from pierhead.build.execute.setup import Parts, Program, Setup
-from pierhead.build.execute.shells import Shell
-from pierhead.engine.containers.failures import explain
-from pierhead.engine.networks.service import NetworkService
-from pierhead.engine.settings import Settings
-from pierhead.errors import Conflict, PierError, Unavailable
+from pierhead.errors import Conflict
 from pierhead.linux import cgroups, mounts
-from pierhead.linux.seccomp import SeccompCache
 from pierhead.oci.digest import ChainId
-from pierhead.runtime.crun import Runtime, RuntimeFailed
-from pierhead.store.database import Database
-from pierhead.store.paths import Paths
-from pierhead.store.snapshots import Snapshotter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pierhead.build.execute.attachments import Holder
+    from pierhead.build.execute.runner import Runner
+    from pierhead.build.execute.shells import Shell
     from pierhead.build.files.service import FileService
+    from pierhead.engine.networks.service import NetworkService
+    from pierhead.engine.settings import Settings
+    from pierhead.runtime.crun import Runtime
+    from pierhead.store.database import Database
+    from pierhead.store.paths import Paths
+    from pierhead.store.snapshots import Snapshotter
 
 log = logging.getLogger(__name__)
 
-KEY_PREFIX: Final = "build-"
-"""Of the keys of steps' snapshots."""
-_FULL: Final = "no space left on device"
-_FULL_BYTES: Final = 1 << 20
 _EXPIRY_S: Final = 3600.0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Ended:
-    """How a step's process ended."""
-
-    status: int
-    out_of_memory: bool
-    max_memory_bytes: int
-    cpu_ns: int
 
 
 class Executor:
@@ -93,32 +73,47 @@ class Executor:
         self._networks = state / "networks"
         for directory in (self._steps, self._scratch):
             directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        memory = layout.paths.get("memory")
         self.mounts = CacheMounts(paths, db)
         """What ``RUN --mount=type=cache`` keeps: list, prune, export, import."""
         self._kept = KeptSteps(builds / "failed")
         self._looked_at: set[str] = set()
         self._expiry: asyncio.TimerHandle | None = None
         self._shells: set[Shell] = set()
-        self._data_root = paths.data_root
+        self._pool = NetworkPool(networks, self._networks)
+        self._paths = paths
         self._snapshots = snapshots
+        self._files = files
+        self._networking = networks
         self._runtime = runtime
+        self._settings = settings
         self._layout = layout
-        self._parts = Parts(
-            snapshots=snapshots,
-            files=files,
-            networks=networks,
-            runtime=runtime,
-            settings=settings,
-            layout=layout,
-            pool=NetworkPool(networks, self._networks),
-            caches=self.mounts,
-            seccomp=SeccompCache(paths.data_root / "seccomp"),
-            steps=self._steps,
-            scratch=self._scratch,
-            swap_accounting=layout.version == "v2"
-            or (memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()),
-        )
+        self._made: Runner | None = None
+
+    def _runner(self) -> Runner:
+        """Made with the first step: an idle pierd need not have it in memory."""
+        if self._made is None:
+            from pierhead.build.execute.runner import Runner
+            from pierhead.build.execute.setup import Parts
+            from pierhead.linux.seccomp import SeccompCache
+
+            memory = self._layout.paths.get("memory")
+            parts = Parts(
+                snapshots=self._snapshots,
+                files=self._files,
+                networks=self._networking,
+                runtime=self._runtime,
+                settings=self._settings,
+                layout=self._layout,
+                pool=self._pool,
+                caches=self.mounts,
+                seccomp=SeccompCache(self._paths.data_root / "seccomp"),
+                steps=self._steps,
+                scratch=self._scratch,
+                swap_accounting=self._layout.version == "v2"
+                or (memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()),
+            )
+            self._made = Runner(parts, self._keep)
+        return self._made
 
     async def run(
         self,
@@ -135,114 +130,8 @@ class Executor:
         it kills the step and leaves nothing behind. The caller holds ``base`` and takes the
         result's chain into its own lease before anything collects.
         """
-        spec.check_devices(step.devices)
         self._runtime.warm_up()
-        try:
-            return await self._run(base, step, client, log)
-        except (OSError, sqlite3.OperationalError) as error:
-            if _is_full(error):
-                raise Unavailable(f"can't run {spec.quoted(step.args)}: {_FULL}") from error
-            raise
-
-    async def _run(
-        self,
-        base: ChainId | None,
-        step: RunStep,
-        client: Holder,
-        log: Callable[[int, bytes], None],
-    ) -> RunOutcome:
-        step_id = KEY_PREFIX + secrets.token_hex(16)
-        started_ns = time.time_ns()
-        keep = False
-        await self._snapshots.prepare(step_id, base)
-        try:
-            try:
-                ended = await self._process(step_id, step, client, log)
-                if ended.status:
-                    raise self._failed(step, ended)
-            except StepFailed as error:
-                if step.keep_failed:
-                    error.debug_id = self._keep(step_id, step, error)
-                    keep = True
-                raise
-            upper = layers.upper_of(self._snapshots, step_id)
-            changed = not layers.is_empty(upper)
-            layer = await layers.commit(self._snapshots, base, upper, epoch_s=step.epoch_s)
-            return RunOutcome(
-                chain_id=layer.chain_id,
-                changed=changed,
-                size_bytes=layer.size_bytes,
-                started_ns=started_ns,
-                finished_ns=time.time_ns(),
-                max_memory_bytes=ended.max_memory_bytes,
-                cpu_ns=ended.cpu_ns,
-            )
-        finally:
-            if not keep:
-                await asyncio.shield(self._snapshots.remove(step_id))
-
-    async def _process(
-        self, step_id: str, step: RunStep, client: Holder, log: Callable[[int, bytes], None]
-    ) -> _Ended:
-        """Set up, run, take down; only what the step wrote is left, in its snapshot."""
-        setup = Setup(self._parts, step_id, step_id, step)
-        ended: _Ended | None = None
-        try:
-            bundle = await setup.enter(client)
-            ended = await self._execute(setup, bundle, step, log)
-            return ended
-        finally:
-            await asyncio.shield(self._take_down(setup, step_id, ended=ended is not None))
-
-    async def _take_down(self, setup: Setup, key: str, *, ended: bool) -> None:
-        await setup.leave(ended=ended)
-        setup.undo_mount_points(layers.upper_of(self._snapshots, key))
-        tasks.spawn(setup.delete(), name=f"clean up {setup.id[:14]}")
-
-    async def _execute(
-        self, setup: Setup, bundle: Path, step: RunStep, log: Callable[[int, bytes], None]
-    ) -> _Ended:
-        bounded = Bounded(log)
-        pipes = Pipes(bounded.write)
-        started: running.Running | None = None
-        try:
-            try:
-                started = await running.start(
-                    self._runtime, setup.id, bundle, bundle / "runtime",
-                    stdout=pipes.stdout_fd, stderr=pipes.stderr_fd,
-                )  # fmt: skip
-            except RuntimeFailed as error:
-                raise _not_started(step, error) from error
-            pipes.started()
-            status = await started.wait()
-            pipes.drain()
-            memory, cpu_ns = running.used(self._layout, setup.cgroup)
-            return _Ended(
-                status=status,
-                out_of_memory=bool(status) and cgroups.oom_killed(self._layout, setup.cgroup),
-                max_memory_bytes=memory,
-                cpu_ns=cpu_ns,
-            )
-        except BaseException:
-            # whatever was started must have ended before its file system goes
-            await asyncio.shield(running.end(self._layout, setup.cgroup))
-            raise
-        finally:
-            if started is not None:
-                started.close()
-            pipes.close()
-            bounded.close()
-
-    def _failed(self, step: RunStep, ended: _Ended) -> StepFailed:
-        code = spec.exit_code(ended.status)
-        disk = os.statvfs(self._data_root)
-        message = spec.failure(
-            step.args,
-            code,
-            out_of_memory=ended.out_of_memory,
-            no_space=disk.f_bavail * disk.f_frsize < _FULL_BYTES or disk.f_favail == 0,
-        )
-        return StepFailed(message, code)
+        return await self._runner().run(base, step, client, log)
 
     # Start and end
 
@@ -275,7 +164,7 @@ class Executor:
             self._expiry.cancel()
         for shell in list(self._shells):
             await shell.close()
-        await self._parts.pool.close()
+        await self._pool.close()
         await self.mounts.close()
 
     # Failed steps
@@ -331,27 +220,17 @@ class Executor:
         kept = self._kept.find(debug_id)
         if kept.id in self._looked_at:
             raise Conflict(f"another shell is open in the failed step {kept.name}: end it first")
+        from pierhead.build.execute.setup import Program
+
         self._looked_at.add(kept.id)
         step = optional(replace(kept.step, args=list(argv) or shell_of(kept.step)))
-        setup = Setup(self._parts, f"{KEY_PREFIX}{secrets.token_hex(16)}", kept.id, step)
-
-        async def ended() -> None:
-            try:
-                await self._take_down(setup, kept.id, ended=False)
-            finally:
-                self._looked_at.discard(kept.id)
-
-        try:
-            program = Program(args=step.args, terminal=tty, size=size)
-            bundle = await setup.enter(client or _Nobody(), program)
-            try:
-                shell = await shells.start(self._runtime, setup.id, bundle, tty=tty, ended=ended)
-            except RuntimeFailed as error:
-                raise _not_started(step, error) from error
-        except BaseException:
-            await asyncio.shield(running.end(self._layout, setup.cgroup))
-            await asyncio.shield(ended())
-            raise
+        shell = await self._runner().shell(
+            kept.id,
+            step,
+            Program(args=step.args, terminal=tty, size=size),
+            client,
+            lambda: self._looked_at.discard(kept.id),
+        )
         self._shells.add(shell)
         shell.on_end(self._shells.discard)
         return shell
@@ -366,31 +245,3 @@ class Executor:
     async def _forget(self, kept: Kept) -> None:
         self._kept.drop(kept.id)
         await self._snapshots.remove(kept.id)
-
-
-def _is_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "disk is full" in str(error)
-
-
-class _Nobody:
-    """The client of a shell that has no build: no secrets, no agents."""
-
-    async def secret(self, secret_id: str) -> bytes | None:
-        return None
-
-    async def ssh(self, agent_id: str) -> None:
-        return None
-
-
-def _not_started(step: RunStep, error: RuntimeFailed) -> PierError:
-    """The command isn't there, say: then the step has failed, with Docker's exit code."""
-    cause, code, _ = explain(error.message, step.args[0] if step.args else "")
-    if code not in (126, 127) or not cause.startswith("exec:"):
-        return Unavailable(f"can't run {spec.quoted(step.args)}: {cause}")
-    message = (
-        f"process {spec.quoted(step.args)} did not complete successfully: "
-        f"unable to start container process: {cause}"
-    )
-    return StepFailed(message, code)

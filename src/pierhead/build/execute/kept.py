@@ -27,6 +27,8 @@ from pierhead.oci.platform import Platform
 
 log = logging.getLogger(__name__)
 
+KEY_PREFIX: Final = "build-"
+"""Of the keys of steps' snapshots, which are the ids of kept steps."""
 KEEP_NS: Final = 24 * 3600 * 1_000_000_000
 KEEP_AT_MOST: Final = 20
 
