@@ -40,10 +40,13 @@ speaks in the same frames: ``DATA`` and ``LAST`` on channel ``DEBUG_INPUT`` from
 ``DATA`` on ``DEBUG_OUTPUT`` and ``DEBUG_ERRORS`` from the daemon, ``RESIZE``, ``EXITED``.
 
 Options are ``build.model.BuildOptions`` by field names, as plain JSON; left out is the
-default; bytes are base64. Only here: ``context_tar`` (bool). Events are JSON objects, see
-``EVENT_FIELDS``; ``RESULT`` is ``{"ref", "digest", "images": [{"platform", "id",
-"manifest"}], "metadata", "warnings"}``; ``FAILED`` is ``{"kind", "message", "ref",
-"exit_code", "debug_id"}``, ``kind`` as in ``pierhead.errors``, or ``canceled``.
+default; bytes are base64. Only here: ``context_tar`` (bool); ``call`` (``check``, ``outline``,
+``targets``: nothing is built, ``RESULT`` has ``described``); ``keep`` (bool: the build is held,
+for others' ``solved://REF`` contexts, until the client closes the connection). Events are
+JSON objects, see ``EVENT_FIELDS``; ``RESULT`` is ``{"ref", "digest", "images": [{"platform",
+"id", "manifest"}], "metadata", "warnings"}``; ``FAILED`` is ``{"kind", "message", "ref",
+"exit_code", "debug_id", "step", "file", "lines", "source"}``, ``kind`` as in
+``pierhead.errors``, or ``canceled``; what isn't known is left out.
 """
 
 from __future__ import annotations

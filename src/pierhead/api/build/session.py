@@ -12,7 +12,7 @@ from pierhead.api.build import options as forms
 from pierhead.api.build.channels import Door
 from pierhead.api.hijack import HijackProtocol
 from pierhead.build.export.model import Solved
-from pierhead.build.model import Event
+from pierhead.build.model import Event, StepDone
 from pierhead.build.service import BuildService
 from pierhead.client import build_wire as wire
 from pierhead.errors import PierError
@@ -33,6 +33,7 @@ class Session:
         self._news = asyncio.Event()
         self._solved: Solved | None = None
         self._ref = ""
+        self._failed = ""  # the step that did
 
     async def run(self) -> None:
         """From ``START`` to ``RESULT`` or ``FAILED``. Raises ``ConnectionError``."""
@@ -60,7 +61,8 @@ class Session:
             elif isinstance(outcome := work.result(), Exception):
                 if not isinstance(outcome, PierError | ConnectionError):
                     log.error("build failed", exc_info=outcome)
-                await self._say(wire.FAILED, forms.failure(outcome, self._ref))
+                failure = forms.failure(outcome, self._ref)
+                await self._say(wire.FAILED, {**failure, "step": self._failed})
             else:
                 await self._say(wire.RESULT, outcome)
                 if self._solved is not None:
@@ -91,6 +93,8 @@ class Session:
         return forms.result(result)
 
     def _emit(self, event: Event) -> None:
+        if isinstance(event, StepDone) and event.error and not event.canceled:
+            self._failed = event.step
         self._events.append(event)
         self._news.set()
 

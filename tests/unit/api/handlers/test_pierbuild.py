@@ -13,7 +13,7 @@ from pierhead.build.execute.kept import Kept
 from pierhead.build.execute.model import RunStep, StepFailed
 from pierhead.build.export.model import Solved
 from pierhead.build.history import HistoryRecord, HistoryStep
-from pierhead.build.model import BuildOptions, BuildResult, Client, Emit, Output, StepLog
+from pierhead.build.model import BuildOptions, BuildResult, Client, Emit, Output, StepDone, StepLog
 from pierhead.client import build_wire as wire
 from pierhead.errors import NotFound
 from pierhead.oci.digest import sha256
@@ -179,6 +179,7 @@ async def test_a_build(tmp_path: Path) -> None:
 
 async def test_failures(tmp_path: Path) -> None:
     async def work(client: Client, emit: Emit) -> None:
+        emit(StepDone(time_ns=1, step=STEP, error="no"))
         raise StepFailed("no", 5, "d")
 
     async with serving(fake_engine(tmp_path, build=Builds(work)), tmp_path):
@@ -186,6 +187,7 @@ async def test_failures(tmp_path: Path) -> None:
         client.send(wire.json_frame(wire.START, 0, {"ref": "mine"}))
         found = await client.json(wire.FAILED)
         assert (found["exit_code"], found["debug_id"], found["ref"]) == (5, "d", "mine")
+        assert found["step"] == STEP
         client = await Conversation.open(tmp_path)
         client.send(wire.json_frame(wire.START, 0, {"nonsense": 1}))
         assert "nonsense" in (await client.json(wire.FAILED))["message"]
