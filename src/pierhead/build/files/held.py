@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
-from pierhead.build.files.collect import Part, collect
+from pierhead.build.files.collect import Part, collect, digest
 from pierhead.build.files.entries import Entry
 from pierhead.build.files.tree import Tree, find
 from pierhead.errors import InvalidParameter, TooLarge
 from pierhead.oci.digest import ChainId
+
+T = TypeVar("T")
 
 INLINE_FILES: Final = 300
 """Trees of more files are searched in a thread."""
@@ -75,6 +77,11 @@ class Held:
             self._parts[key] = parts
         return parts
 
+    async def digest(self, parts: Sequence[Part], *, keep_owner: bool) -> tuple[str, int, int]:
+        """See ``collect.digest``."""
+        count = sum(len(part.entries) for part in parts)
+        return await elsewhere(count, lambda: digest(parts, keep_owner=keep_owner))
+
     def read(self, path: str, limit_bytes: int) -> bytes:
         """A file's bytes, symlinks followed inside."""
         entry = find(self.tree, path.encode("utf-8", "surrogateescape"))
@@ -95,6 +102,6 @@ def read_entry(entry: Entry, fds: dict[int, int]) -> bytes:
     return data
 
 
-async def elsewhere(size: int, work: Callable[[], list[Part]]) -> list[Part]:
+async def elsewhere(size: int, work: Callable[[], T]) -> T:
     """Small work at once, other in a thread."""
     return work() if size <= INLINE_FILES else await asyncio.to_thread(work)

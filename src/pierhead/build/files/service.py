@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from pierhead.build.files import collect, inline, kept, mountables, tardoor
+from pierhead.build.files import inline, kept, mountables, tardoor
 from pierhead.build.files.entries import Entry, decode
 from pierhead.build.files.held import Held
 from pierhead.build.files.layers import MEMORY_BYTES, Layers
@@ -312,7 +312,7 @@ class FileService:
             parts = await held.collect(sources, request.parents, request.exclude)
             if request.classic and not parts:
                 raise InvalidParameter("COPY failed: no source files were specified")
-            digest, files, size = collect.digest(parts, keep_owner=request.keep_owner)
+            digest, files, size = await held.digest(parts, keep_owner=request.keep_owner)
             is_dir = len(parts) == 1 and parts[0].is_dir
             found = _Found(digest, files, size, len(parts), is_dir)
         return Selection(
