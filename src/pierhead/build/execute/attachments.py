@@ -148,7 +148,7 @@ class Attachments:
             directory.mkdir(mode=0o755)
         os.chmod(upper, stat.S_IMODE(info.st_mode))
         os.chown(upper, info.st_uid, info.st_gid)
-        mounts.mount_overlay(view, [source], upper, work)
+        mounts.mount_overlay(view, [source], upper, work, volatile=True)
         self._undo.callback(mounts.unmount, view, lazy=True)
         return view
 
