@@ -18,7 +18,7 @@ from typing import Final
 from pierhead import tasks
 from pierhead.build.files import kept
 from pierhead.build.files.entries import EMPTY, Entry, clean, content_xattrs, shown
-from pierhead.build.files.held import Held, Packs
+from pierhead.build.files.held import Held, Packs, elsewhere
 from pierhead.build.files.kept import Known
 from pierhead.build.files.layers import Layers
 from pierhead.build.files.model import Transfer
@@ -103,7 +103,8 @@ class ListDoor:
             packs = Packs(self._open(directory, known, arrival), undo.pop_all().close)
             undo.callback(packs.close)
             await self._fetch(listing, directory, name, wanted, arrival, packs, progress)
-            tree = Tree(arrival.entries.values(), "context")
+            entries = arrival.entries.values()
+            tree = await elsewhere(len(entries), lambda: Tree(entries, "context"))
             undo.pop_all()
         return Held(tree, packs), arrival.transfer
 

@@ -79,10 +79,14 @@ async def _take(fd: int, layers: Layers, jail: Path, what: str) -> tuple[Held, i
             site_packages=True,
             memory_limit_bytes=MEMORY_BYTES,
         )
-        tree = Tree(decode(os.pread(index_fd, os.fstat(index_fd).st_size, 0)), what)
+        tree = await asyncio.to_thread(_tree, index_fd, what)
     except BaseException:
         os.close(pack_fd)
         raise
     finally:
         os.close(index_fd)
     return Held(tree, Packs({0: pack_fd})), result["bytes"]
+
+
+def _tree(index_fd: int, what: str) -> Tree:
+    return Tree(decode(os.pread(index_fd, os.fstat(index_fd).st_size, 0)), what)
