@@ -237,8 +237,6 @@ def _target(
         target["contexts"] = {key: _context(one or "") for key, one in contexts.items()}
     if build.get("tags"):
         target["tags"] = _strings(build["tags"])
-    elif service.get("image"):
-        target["tags"] = [str(service["image"])]
     for field, key in (("cache-from", "cache_from"), ("cache-to", "cache_to")):
         if build.get(key):
             target[field] = entries(field, _strings(build[key]))
@@ -277,6 +275,8 @@ def _target(
         target["no-cache-filter"] = _strings(build["no_cache_filter"])
     if isinstance(build.get("x-bake"), dict):
         _extend(target, build["x-bake"])
+    if not target.get("tags") and service.get("image"):
+        target["tags"] = [str(service["image"])]
     return target
 
 

@@ -38,6 +38,7 @@ services:
         output: ["type=docker"]
         no-cache-filter: stage
   db.x:
+    image: me/db:${TAG:-dev}
     build: .
   plain: {image: busybox}
 secrets:
@@ -48,7 +49,7 @@ secrets:
 def test_a_service_is_a_target() -> None:
     groups, targets = read([("c.yaml", FILE)], {"TAG": "x", "B": "env"})
     assert groups == {"default": {"targets": ["db_x", "web"]}}
-    assert targets["db_x"] == {"context": "."}
+    assert targets["db_x"] == {"context": ".", "tags": ["me/db:x"]}
     assert targets["web"] == {
         "context": "web",
         "dockerfile": "D",
@@ -57,7 +58,7 @@ def test_a_service_is_a_target() -> None:
         "args": {"A": "1", "B": "env"},
         "labels": {"x": "y"},
         "contexts": {"base": "docker-image://alpine", "o": "target:db"},
-        "tags": ["me/web:x", "extra:1"],
+        "tags": ["extra:1"],
         "cache-from": [{"type": "registry", "ref": "me/cache"}],
         "platforms": ["linux/amd64"],
         "shm-size": "128MiB",
