@@ -89,10 +89,9 @@ class Bases:
         found: BaseImage = await self._once(origin, lambda: self._image(origin))
         return found
 
-    async def named(self, origin: FromContext) -> BaseImage | None:
+    async def named(self, origin: FromContext, platform: Platform) -> BaseImage | None:
         """A named context that is an image; ``None`` if it is files."""
         value = self._options.named_contexts.get(origin.name, "") if origin.name else ""
-        platform = self._platform
         if value.startswith("docker-image://"):
             return await self.image(FromImage(value.removeprefix("docker-image://"), platform))
         if value.startswith("solved://"):
@@ -109,18 +108,12 @@ class Bases:
             raise InvalidParameter(f"unsupported context source {value.partition(':')[0]}")
         return None
 
-    _platform: Platform
-
-    def for_platform(self, platform: Platform) -> None:
-        """Which one named contexts are taken for."""
-        self._platform = platform
-
-    async def base(self, origin: FromImage | FromContext) -> Base:
+    async def base(self, origin: FromImage | FromContext, platform: Platform) -> Base:
         """For the planner."""
         if isinstance(origin, FromImage):
             image = await self.image(origin)
             return Base(config=image.config, name=image.name)
-        named = await self.named(origin)
+        named = await self.named(origin, platform)
         if named is not None:
             return Base(config=named.config, name=named.name)
         return Base(config=None, name=origin.name or "context")

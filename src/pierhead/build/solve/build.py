@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pierhead import tasks
 from pierhead.build.cache.importing import CacheImporter
 from pierhead.build.cache.store import CacheStore
-from pierhead.build.dockerfile import checks, parse
-from pierhead.build.dockerfile.errors import BuildError
-from pierhead.build.dockerfile.ignore import Rules
 from pierhead.build.dockerfile.model import Dockerfile
 from pierhead.build.execute.executor import Executor
 from pierhead.build.export.model import Assembled, Solved
 from pierhead.build.files.service import FileService
-from pierhead.build.history import HistoryRecord
-from pierhead.build.model import BuildOptions, Client, Wanted, Warned
-from pierhead.build.plan import args, readable, urls
-from pierhead.build.plan.model import FromContext, FromImage, Origin, Plan
-from pierhead.build.plan.planner import Base, Planner, Request
-from pierhead.build.solve import definition
+from pierhead.build.model import BuildOptions, Client, Warned
+from pierhead.build.plan import args, readable
+from pierhead.build.plan.model import Plan
 from pierhead.build.solve.assemble import assemble
 from pierhead.build.solve.bases import Bases
 from pierhead.build.solve.classic import Intermediate, Numbers
 from pierhead.build.solve.flights import Flights
+from pierhead.build.solve.planning import Planning
+from pierhead.build.solve.reading import Reading
 from pierhead.build.solve.report import Report
+from pierhead.build.solve.runner import CacheGone, Runner
 from pierhead.build.solve.sources import Sources
 from pierhead.build.solve.stage import Stages
-from pierhead.build.solve.steps import CacheGone, Runner
 from pierhead.engine.images.content import Lease
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import InvalidParameter, PierError
 from pierhead.oci import platform as platforms
 from pierhead.oci.platform import Platform
 from pierhead.store.snapshots import Snapshotter
@@ -71,8 +66,8 @@ class Build:
     ref: str
     sources: Sources = field(init=False)
     bases: Bases = field(init=False)
-    definition: definition.Definition = field(init=False)
-    dockerfile: Dockerfile = field(init=False)
+    reading: Reading = field(init=False)
+    planning: Planning = field(init=False)
     runner: Runner | None = None
 
     def __post_init__(self) -> None:
@@ -98,6 +93,8 @@ class Build:
             lease=self.lease,
             solved=self.parts.solved,
         )
+        platform = self.platforms()[0] or self.host
+        self.reading = Reading(options, self.sources, self.report, self.host, platform)
 
     def _name_contexts(self) -> None:
         """``NAME::linux/amd64`` is the context NAME for that platform alone."""
@@ -109,106 +106,6 @@ class Build:
             if wanted == str(platform):
                 contexts[name] = value
 
-    # Reading
-
-    async def read(self) -> Dockerfile:
-        """Load and parse the Dockerfile; warnings go out. ``BuildError``."""
-        self.definition = await definition.load(self.options, self.sources)
-        self.sources.context = self.options.context
-        self.sources.named = self.options.named_contexts
-        self.sources.ignore = self.definition.ignore
-        self._note()
-        includes: dict[str, bytes] = {}
-        while True:
-            try:
-                self.dockerfile = parse(
-                    self.definition.data,
-                    name=self.definition.name,
-                    include=lambda path: _included(path, includes),
-                )
-            except _Include as wanted:
-                includes[wanted.path] = await self._include(wanted.path)
-            else:
-                self._check_syntax()
-                return self.dockerfile
-
-    def _check_syntax(self) -> None:
-        """``# syntax=`` names an image with a frontend; ours reads every version's language."""
-        asked = self.options.build_args.get("BUILDKIT_SYNTAX", "")
-        asked = asked or self.dockerfile.directives.get("syntax", "")
-        image = asked.split()[0] if asked.split() else ""
-        name = image.removeprefix("docker.io/").partition("@")[0].partition(":")[0]
-        if name in ("", "docker/dockerfile", "docker/dockerfile-upstream"):
-            return
-        place = self.dockerfile.directive_locations.get("syntax")
-        self.report.warn(
-            Warned(
-                time_ns=time.time_ns(),
-                rule="",
-                text=f"the frontend {image} is not used: Pierhead reads the Dockerfile itself",
-                file=self.dockerfile.source.name,
-                lines=(place.lines,) if place is not None else (),
-                source=self.definition.data,
-            )
-        )
-
-    def _note(self) -> None:
-        record: HistoryRecord = self.report.record
-        record.dockerfile = self.definition.data.decode("utf-8", "replace")
-        record.dockerfile_name = self.definition.name
-
-    async def _include(self, path: str) -> bytes:
-        """A file of the context for INCLUDE, read before anything else of it is needed."""
-        context = self.options.context
-        if urls.is_remote(context):
-            source = (await self.sources.remote(context)).source
-        else:
-            with self.sources.start(f"[internal] load {path}", context) as step:
-                source, _ = await self.sources.local(
-                    context,
-                    Wanted(follow=(path,), shared_key=self.sources.key("include", context)),
-                    step,
-                )
-        data = await self.sources.read(source, path)
-        if data is None:
-            raise InvalidParameter(f"INCLUDE {path}: no such file in the build context")
-        return data
-
-    def check(self) -> list[Warned]:
-        """Lint; the findings go out as warnings. ``BuildError`` if they are to be errors."""
-        dockerfile = self.dockerfile
-        findings = checks.run(
-            dockerfile,
-            build_args=self.options.build_args,
-            target=self.options.target,
-            platform_args=args.platform_args(
-                self.host, self.platforms()[0] or self.host, self.options.target, {}
-            ),
-            ignore=Rules(self.definition.ignore) if self.definition.ignore else None,
-        )
-        warned = []
-        for finding in findings:
-            place = finding.location
-            warning = Warned(
-                time_ns=time.time_ns(),
-                rule=finding.rule,
-                text=finding.text,
-                description=finding.description,
-                url=finding.url,
-                file=dockerfile.source.name,
-                lines=(place.lines,) if place is not None else (),
-                source=self.definition.data,
-                level=finding.level,
-            )
-            warned.append(warning)
-            self.report.warn(warning)
-        failure = checks.failure(dockerfile, findings, build_args=self.options.build_args)
-        if failure is not None:
-            raise BuildError(failure)
-        return warned
-
-    # Planning
-
     @property
     def host(self) -> Platform:
         return self.parts.images.index.host
@@ -219,116 +116,19 @@ class Build:
         found: list[Platform | None] = list(dict.fromkeys(asked))
         return found or [None]
 
-    def _request(self, platform: Platform | None, *, several: bool) -> Request:
-        options = self.options
-        return Request(
-            build_platform=self.host,
-            platform=platform,
-            show_platform=several,
-            target=options.target,
-            build_args=options.build_args,
-            labels=options.labels,
-            named_contexts=frozenset(options.named_contexts),
-            no_cache=options.no_cache,
-            no_cache_stages=frozenset(name.lower() for name in options.no_cache_stages),
-            network=options.network,
-            epoch_s=options.source_date_epoch,
-            classic=options.classic,
-        )
-
-    async def plan(self, platform: Platform | None, *, several: bool = False) -> Plan:
-        """The plan for one platform; bases are resolved (and pulled) on the way."""
-        planner = Planner(self.dockerfile, self._request(platform, several=several))
-        self.bases.for_platform(platform or self.host)
-        while needs := planner.missing():
-            # The classic builder's steps, and so its pulls, come one after the other.
-            batches = [[need] for need in needs] if self.options.classic else [needs]
-            for batch in batches:
-                if self.options.classic:
-                    self._tell_from(planner, batch[0])
-                await self._provide(planner, batch)
-        return planner.finish()
-
-    def _tell_from(self, planner: Planner, origin: Origin) -> None:
-        """Classic: FROM is told before its pull."""
-        index = planner.asked_by(origin)
-        if index is None or index in self.bases.started:
-            return
-        numbers = Numbers(self.dockerfile, planner.needed(), len(self.options.labels))
-        if not self.bases.started:
-            self._tell_args(numbers)
-        stage = self.dockerfile.stages[index]
-        number = numbers.base(index)
-        step = self.report.start(
-            stage.original,
-            identity=f"{index} base",
-            stage=stage.name,
-            instruction=stage.original,
-            number=number,
-            total=numbers.total,
-            lines=stage.location.lines,
-            order=number,
-        )
-        self.bases.started[index] = step
-        if isinstance(origin, FromImage):
-            self.bases.telling[origin] = step
-
-    async def _provide(self, planner: Planner, needs: Sequence[Origin]) -> None:
-        origins = [need for need in needs if isinstance(need, FromImage | FromContext)]
-        running = [
-            tasks.spawn(tasks.outcome(self.bases.base(origin)), name="base") for origin in origins
-        ]
-        try:
-            bases = await asyncio.gather(*running)
-        except asyncio.CancelledError:
-            for task in running:
-                task.cancel()
-            raise
-        for origin, base in zip(origins, bases, strict=True):
-            if isinstance(base, Exception):
-                place = planner.where(origin)
-                if isinstance(base, PierError) and not isinstance(base, BuildError) and place:
-                    from pierhead.build.solve.errors import locate
-
-                    locate(base, place, self.dockerfile.source)
-                raise base
-            planner.provide(origin, base)
-            self._check_platform(planner, origin, base)
-
-    def _check_platform(self, planner: Planner, origin: Origin, base: Base) -> None:
-        """The one lint rule that needs to know the base image."""
-        if self.options.classic or not isinstance(origin, FromImage) or base.config is None:
-            return
-        found = base.config
-        wanted = origin.platform
-        if wanted.matches(found.os, found.architecture, found.variant):
-            return
-        place = planner.where(origin)
-        actual = platforms.normalise(found.os or "linux", found.architecture, found.variant)
-        self.report.warn(
-            Warned(
-                time_ns=time.time_ns(),
-                rule="InvalidBaseImagePlatform",
-                text=f'Base image {origin.name} was pulled with platform "{actual}", expected '
-                f'"{wanted}" for current build',
-                description="Base image platform does not match expected target platform",
-                url="https://docs.docker.com/go/dockerfile/rule/invalid-base-image-platform/",
-                file=self.dockerfile.source.name,
-                lines=(place.lines,) if place is not None else (),
-                source=self.definition.data,
-            )
-        )
-
-    # Solving
+    @property
+    def dockerfile(self) -> Dockerfile:
+        return self.reading.dockerfile
 
     async def solve(self) -> Solved:
         """Do it all; the images that came of it."""
         started = time.time_ns()
-        await self.read()
+        await self.reading.read()
         if not self.options.classic:
-            self.check()
+            self.reading.check()
+        self.planning = Planning(self.options, self.dockerfile, self.bases, self.report, self.host)
         wanted = self.platforms()
-        plans = [await self.plan(platform, several=len(wanted) > 1) for platform in wanted]
+        plans = [await self.planning.plan(platform, several=len(wanted) > 1) for platform in wanted]
         self._merge_paths(plans)
         runner = self.runner = await self._runner(plans)
         try:
@@ -346,8 +146,8 @@ class Build:
             options=self.options,
             images=images,
             warnings=list(self.report.warnings),
-            dockerfile=self.definition.data,
-            dockerfile_name=self.definition.name,
+            dockerfile=self.reading.definition.data,
+            dockerfile_name=self.reading.definition.name,
             started_ns=started,
             finished_ns=time.time_ns(),
         )
@@ -433,7 +233,7 @@ class Build:
             intermediate = Intermediate(index, self.parts.cache, self.parts.snapshots)
             intermediate.epoch_s = plan.epoch_s
             if not self.bases.started:
-                self._tell_args(numbers)
+                self.planning.tell_args(numbers)
         stages = Stages(
             plan,
             runner,
@@ -455,20 +255,6 @@ class Build:
             classic=classic,
         )
 
-    def _tell_args(self, numbers: Numbers) -> None:
-        """The classic builder counts the ARGs before the first FROM as steps."""
-        for number, arg in enumerate(self.dockerfile.args, start=1):
-            step = self.report.start(
-                arg.original,
-                identity=f"arg {number}",
-                instruction=arg.original,
-                number=number,
-                total=numbers.total,
-                lines=arg.location.lines,
-                order=number,
-            )
-            step.done()
-
     def _unused(self, plans: Sequence[Plan]) -> None:
         used = frozenset().union(*(plan.used_args for plan in plans))
         left = args.unused(self.options.build_args, used)
@@ -489,18 +275,6 @@ class Build:
         await self.bases.close()
         await self.sources.close()
         await self.parts.files.forget(self.client)
-
-
-class _Include(Exception):
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-
-def _included(path: str, known: Mapping[str, bytes]) -> bytes:
-    if path not in known:
-        raise _Include(path)
-    return known[path]
 
 
 def _is_true(text: str) -> bool:

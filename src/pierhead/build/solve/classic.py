@@ -20,8 +20,8 @@ from pierhead.oci.image_config import History, ImageConfig, RootFs
 from pierhead.store.snapshots import Snapshotter
 
 if TYPE_CHECKING:
+    from pierhead.build.solve.runner import Result
     from pierhead.build.solve.stage import StageResult
-    from pierhead.build.solve.steps import Result
 
 
 class Numbers:

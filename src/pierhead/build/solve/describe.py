@@ -16,30 +16,30 @@ from pierhead.build.dockerfile.model import Copy, Dockerfile, Instruction, Range
 from pierhead.build.execute.model import MountKind
 from pierhead.build.model import Warned
 from pierhead.build.plan import args
-from pierhead.build.solve.build import Build
+from pierhead.build.solve.reading import Reading
 from pierhead.errors import InvalidParameter
 
 
-async def describe(build: Build, call: str) -> dict[str, Any]:
+async def describe(reading: Reading, call: str) -> dict[str, Any]:
     """See the module's docstring. ``InvalidParameter`` for other calls."""
     call = call.removeprefix("frontend.")
     if call in ("check", "lint"):
-        return await _lint(build)
+        return await _lint(reading)
     if call not in ("outline", "targets"):
         raise InvalidParameter(f"unsupported call {call}: use check, outline or targets")
-    dockerfile = await build.read()
-    return outline(build, dockerfile) if call == "outline" else targets(build, dockerfile)
+    dockerfile = await reading.read()
+    return outline(reading, dockerfile) if call == "outline" else targets(reading, dockerfile)
 
 
-async def _lint(build: Build) -> dict[str, Any]:
+async def _lint(reading: Reading) -> dict[str, Any]:
     result: dict[str, Any] = {"warnings": [], "sources": []}
     found: list[Warned] = []
     try:
-        await build.read()
+        await reading.read()
         try:
-            found = build.check()
+            found = reading.check()
         except BuildError:
-            found = list(build.report.warnings)  # the caller sees them as findings
+            found = list(reading.report.warnings)  # the caller sees them as findings
     except BuildError as error:
         result["buildError"] = {
             "message": error.message,
@@ -58,16 +58,16 @@ async def _lint(build: Build) -> dict[str, Any]:
         }
         for warning in found
     ]
-    if hasattr(build, "definition"):
-        result["sources"] = [_source(build)]
+    if hasattr(reading, "definition"):
+        result["sources"] = [_source(reading)]
     return {key: value for key, value in result.items() if value or key != "buildError"}
 
 
-def _source(build: Build) -> dict[str, Any]:
+def _source(reading: Reading) -> dict[str, Any]:
     return {
-        "filename": build.definition.name,
+        "filename": reading.definition.name,
         "language": "Dockerfile",
-        "data": base64.b64encode(build.definition.data).decode(),
+        "data": base64.b64encode(reading.definition.data).decode(),
     }
 
 
@@ -81,7 +81,7 @@ def _location(place: Range | None) -> dict[str, Any]:
     return {"ranges": [_range(place.first, place.last)]}
 
 
-def targets(build: Build, dockerfile: Dockerfile) -> dict[str, Any]:
+def targets(reading: Reading, dockerfile: Dockerfile) -> dict[str, Any]:
     """All stages, the default one marked."""
     last = len(dockerfile.stages) - 1
     found = []
@@ -96,13 +96,13 @@ def targets(build: Build, dockerfile: Dockerfile) -> dict[str, Any]:
         if number == last:
             target["default"] = True
         found.append(target)
-    data = base64.b64encode(build.definition.data).decode()
+    data = base64.b64encode(reading.definition.data).decode()
     return {"targets": found, "sources": [data]}
 
 
-def outline(build: Build, dockerfile: Dockerfile) -> dict[str, Any]:
+def outline(reading: Reading, dockerfile: Dockerfile) -> dict[str, Any]:
     """The target's name and description, and what it takes: arguments, secrets, ssh."""
-    target = _target(build, dockerfile)
+    target = _target(reading, dockerfile)
     needed = _needed(dockerfile, target)
     stage = dockerfile.stages[target]
     result: dict[str, Any] = {}
@@ -113,17 +113,17 @@ def outline(build: Build, dockerfile: Dockerfile) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     secrets: dict[str, dict[str, Any]] = {}
     agents: dict[str, dict[str, Any]] = {}
-    global_args = args.global_args(dockerfile, {}, build.options.build_args)
+    global_args = args.global_args(dockerfile, {}, reading.options.build_args)
     for arg in dockerfile.args:
         for pair in arg.pairs:
             _add_arg(found, pair.key, global_args.get(pair.key), pair.description, arg)
     for number in sorted(needed):
         for item in dockerfile.stages[number].instructions:
-            _collect(item, build.options.build_args, global_args, found, secrets, agents)
+            _collect(item, reading.options.build_args, global_args, found, secrets, agents)
     for key, values in (("args", found), ("secrets", secrets), ("ssh", agents)):
         if values:
             result[key] = list(values.values())
-    result["sources"] = [base64.b64encode(build.definition.data).decode()]
+    result["sources"] = [base64.b64encode(reading.definition.data).decode()]
     return result
 
 
@@ -171,8 +171,8 @@ def _add_arg(
     found[key] = entry
 
 
-def _target(build: Build, dockerfile: Dockerfile) -> int:
-    name = build.options.target
+def _target(reading: Reading, dockerfile: Dockerfile) -> int:
+    name = reading.options.target
     if not name:
         return len(dockerfile.stages) - 1
     index = dockerfile.stage_index(name)

@@ -23,12 +23,13 @@ from pierhead.build.plan.model import (
     StagePlan,
     Step,
 )
-from pierhead.build.solve import errors
+from pierhead.build.solve import errors, steps
 from pierhead.build.solve.bases import Bases
 from pierhead.build.solve.classic import Intermediate, Numbers
+from pierhead.build.solve.copying import words
 from pierhead.build.solve.report import Report, Reported
+from pierhead.build.solve.runner import Origins, Result, Runner
 from pierhead.build.solve.sources import Tree
-from pierhead.build.solve.steps import Origins, Result, Runner, words
 from pierhead.errors import PierError
 from pierhead.oci.digest import ChainId, Digest, ImageId
 from pierhead.oci.image_config import History
@@ -121,7 +122,7 @@ class Stages:
         if isinstance(origin, FromNothing):
             return sources.chain(None, "scratch")
         if isinstance(origin, FromContext):
-            base_of = await self._bases.named(origin)
+            base_of = await self._bases.named(origin, self._plan.platform)
             if base_of is not None:
                 return sources.chain(base_of.chain_id, origin.name)
         return await sources.tree(origin)
@@ -154,7 +155,7 @@ class Stages:
             result.chain_id, result.image = image.chain_id, image.image_id
             result.base_image = image.image_id
         elif isinstance(origin, FromContext):
-            named = await self._bases.named(origin)
+            named = await self._bases.named(origin, self._plan.platform)
             if named is not None:
                 result.chain_id, result.image = named.chain_id, named.image_id
                 result.base_image = named.image_id
@@ -267,7 +268,8 @@ class Stages:
         if step.op is None:
             done = None
         else:
-            done = await runner.step(
+            done = await steps.do(
+                runner,
                 base,
                 step,
                 origins,

@@ -12,8 +12,8 @@ from pierhead.build.dockerfile import parse
 from pierhead.build.dockerfile.errors import BuildError
 from pierhead.build.dockerfile.model import Dockerfile, Range
 from pierhead.build.model import BuildOptions, Warned
-from pierhead.build.solve.build import Build
 from pierhead.build.solve.describe import describe
+from pierhead.build.solve.reading import Reading
 from pierhead.errors import InvalidParameter
 
 TEXT = b"""# global says what
@@ -33,7 +33,7 @@ RUN --mount=type=ssh y
 
 
 class Fake:
-    """A ``Build`` that reads ``text``."""
+    """A ``Reading`` that reads ``text``."""
 
     def __init__(self, text: bytes, **options: Any) -> None:
         self.options = BuildOptions(**options)
@@ -48,7 +48,7 @@ class Fake:
 
 
 def ask(call: str, text: bytes = TEXT, **options: Any) -> dict[str, Any]:
-    return asyncio.run(describe(cast(Build, Fake(text, **options)), call))
+    return asyncio.run(describe(cast(Reading, Fake(text, **options)), call))
 
 
 def test_targets() -> None:
@@ -85,7 +85,7 @@ def test_a_fault_is_a_finding_of_lint() -> None:
         async def read(self) -> Dockerfile:
             raise BuildError("bad", Range(1, 1))
 
-    found = asyncio.run(describe(cast(Build, Bad(b"")), "lint"))
+    found = asyncio.run(describe(cast(Reading, Bad(b"")), "lint"))
     assert found["buildError"]["message"] == "bad"
 
 
