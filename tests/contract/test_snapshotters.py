@@ -36,6 +36,7 @@ from pierhead.store.snapshots import (
     Snapshotter,
     Truncated,
 )
+from pierhead.store.snapshots.stacked import EMPTY_DIFF_ID, EMPTY_TAR_BYTES
 from support.trees import describe
 
 pytestmark = pytest.mark.root
@@ -1128,6 +1129,20 @@ async def test_a_tar_that_is_here_needs_no_bytes_again(
         with mounted(snapshots, adopted.chain_id, tmp_path) as view:
             assert len(os.listdir(view)) in (1, 2)
         assert await snapshots.verify(adopted.chain_id) == []
+
+
+async def test_a_layer_that_changes_nothing(snapshots: Snapshotter, base: Layer) -> None:
+    data = bytes(EMPTY_TAR_BYTES)
+    assert sha256(data) == EMPTY_DIFF_ID
+    parent: ChainId | None = base.chain_id
+    for _ in range(2):
+        layer = await snapshots.adopt(EMPTY_DIFF_ID, parent)
+        if layer is None:  # the first of its kind
+            layer = await apply(snapshots, data, parent)
+        assert (layer.parent, layer.size_bytes, layer.tar_bytes) == (parent, 0, len(data))
+        assert await tar_of(snapshots, layer.chain_id) == data
+        assert await snapshots.verify(layer.chain_id) == []
+        parent = layer.chain_id
 
 
 async def test_the_layer_s_file(snapshots: Snapshotter, base: Layer) -> None:

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from pierhead import tasks
-from pierhead.build.execute.spec import EMPTY_TAR_DIFF_ID
 from pierhead.errors import InvalidParameter, Unavailable
 from pierhead.linux import process, worker
-from pierhead.oci.digest import ChainId, DiffId
+from pierhead.oci.digest import ChainId
 from pierhead.store.snapshots import Incoming, Layer, LayerSource, Snapshotter
+from pierhead.store.snapshots.stacked import EMPTY_DIFF_ID, EMPTY_TAR_BYTES
 
 _F_SETPIPE_SZ: Final = 1031
 _PIPE_BYTES: Final = 1 << 20
-_EMPTY_TAR: Final = bytes(1024)
 
 
 def upper_of(snapshots: Snapshotter, key: str) -> Path:
@@ -85,12 +84,11 @@ def _is_full(error: OSError | InvalidParameter) -> bool:
 
 
 async def _empty(snapshots: Snapshotter, base: ChainId | None) -> Layer:
-    diff_id = DiffId(EMPTY_TAR_DIFF_ID)
-    layer = await snapshots.adopt(diff_id, base)
+    layer = await snapshots.adopt(EMPTY_DIFF_ID, base)
     if layer is not None:
         return layer
-    fd = process.memory_file("empty", _EMPTY_TAR)
+    fd = process.memory_file("empty", bytes(EMPTY_TAR_BYTES))
     try:
-        return await snapshots.apply(LayerSource(fd, len(_EMPTY_TAR)), base, diff_id)
+        return await snapshots.apply(LayerSource(fd, EMPTY_TAR_BYTES), base, EMPTY_DIFF_ID)
     finally:
         os.close(fd)

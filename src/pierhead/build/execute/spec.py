@@ -24,9 +24,6 @@ from pierhead.oci.runtime_spec import (
 )
 
 HOSTNAME: Final = "buildkitsandbox"
-EMPTY_TAR_DIFF_ID: Final = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
-"""Of 1024 zero bytes: the layer of a step that changed nothing."""
-OUT_OF_MEMORY: Final = 137
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

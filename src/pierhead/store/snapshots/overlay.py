@@ -26,6 +26,8 @@ from pierhead.store.paths import Paths
 from pierhead.store.snapshots import Incoming, Layer, LayerFile, LayerSource
 from pierhead.store.snapshots.incoming import check_blob, discarding, open_blob
 from pierhead.store.snapshots.stacked import (
+    EMPTY_DIFF_ID,
+    EMPTY_TAR_BYTES,
     WORKER_MEMORY_BYTES,
     StackedSnapshotter,
     chain_id_on,
@@ -114,6 +116,20 @@ class OverlaySnapshotter(StackedSnapshotter):
         except BaseException:
             self._trash.throw(directory)
             raise
+
+    async def adopt(self, diff_id: DiffId, parent: ChainId | None) -> Layer | None:
+        """The existing one, or the layer that changes nothing, which needs no worker."""
+        existing = self._existing(parent, diff_id)
+        if existing is not None or diff_id != EMPTY_DIFF_ID:
+            return existing
+        self._chain(parent)
+        directory = self._new_directory()
+        content = directory / "diff"
+        content.mkdir(mode=0o755)
+        os.chmod(content, 0o755)
+        (directory / "tar").write_bytes(bytes(EMPTY_TAR_BYTES))
+        layer = Layer(chain_id_on(parent, diff_id), diff_id, parent, 0, EMPTY_TAR_BYTES)
+        return self._adopt(directory, layer, {})
 
     async def _unpack(
         self, directory: Path, fd: int, parent: ChainId | None, diff_id: DiffId | None,

@@ -47,6 +47,12 @@ from pierhead.store.snapshots.trash import Trash
 
 log = logging.getLogger(__name__)
 
+EMPTY_TAR_BYTES: Final = 1024
+EMPTY_DIFF_ID: Final = DiffId(
+    "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+)
+"""Of a tar that is nothing but its end mark: builds make many such layers."""
+
 RESERVE_BYTES: Final = 256 << 20
 """Taking a layer in stops while this much is still free on the disk; less on a small one."""
 _RESERVE_SHARE: Final = 20

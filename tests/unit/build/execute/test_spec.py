@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import pytest
@@ -97,8 +96,3 @@ def test_devices_are_refused_unless_optional() -> None:
     spec.check_devices(["vendor.com/gpu=all,required=false"])
     with pytest.raises(InvalidParameter, match="gpu=all is not available"):
         spec.check_devices(["vendor.com/gpu=all"])
-
-
-def test_the_empty_layer() -> None:
-    digest = hashlib.sha256(bytes(1024)).hexdigest()
-    assert f"sha256:{digest}" == spec.EMPTY_TAR_DIFF_ID
