@@ -109,7 +109,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/images/{name}/json", images.inspect),
     Route("GET", "/images/{name}/history", images.history),
     Route("GET", "/images/{name}/get", images.save, stream=True),
-    Route("GET", "/images/{name}/attestations", absent.attestations, since=55),
+    Route("GET", "/images/{name}/attestations", images.attestations, since=55),
     Route("POST", "/images/{name}/push", registry.push, stream=True),
     Route("POST", "/images/{name}/tag", images.tag),
     Route("DELETE", "/images/{name}", images.remove),

@@ -29,12 +29,6 @@ async def swarm_setup(call: Call) -> StreamResponse:
     )
 
 
-async def attestations(call: Call) -> StreamResponse:
-    """No image made or loaded here keeps attestations; an unknown image is still an error."""
-    call.engine.images.resolve(call.name)
-    return call.json([])
-
-
 async def no_plugins(call: Call) -> StreamResponse:
     return call.json([])
 

@@ -48,6 +48,20 @@ async def inspect(call: Call) -> StreamResponse:
     return call.json(shape.image(details, call.api))
 
 
+async def attestations(call: Call) -> StreamResponse:
+    """``GET /images/{name}/attestations[?platform=][&type=...][&statement=1]``."""
+    platforms = call.platforms("platform")
+    if len(platforms) > 1:
+        raise InvalidParameter("multiple platform parameters are not supported: ask one by one")
+    found = await call.engine.images.attestations(
+        call.name,
+        platforms[0] if platforms else None,
+        types=call.texts("type"),
+        whole=call.flag("statement"),
+    )
+    return call.json(found)
+
+
 async def history(call: Call) -> StreamResponse:
     platform = call.platform() if call.api >= 48 else None
     return call.json(call.engine.images.history(call.name, platform))

@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import os
 import platform as host
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pierhead import tasks
@@ -139,6 +139,22 @@ class ImageService:
         if manifests and target is not None:
             details["Manifests"] = self._manifests(target)
         return details
+
+    async def attestations(
+        self,
+        ref: str,
+        platform: str | None = None,
+        *,
+        types: Collection[str] = (),
+        whole: bool = False,
+    ) -> List[dict[str, Any]]:
+        """``GET /images/{name}/attestations``; see ``attestations.statements``."""
+        from pierhead.engine.images import attestations
+
+        image = self.resolve(ref, platform)
+        return await attestations.statements(
+            self.index, self._blobs, ref, image, types=types, whole=whole
+        )
 
     def history(self, ref: str, platform: str | None = None) -> List[dict[str, Any]]:
         """``GET /images/{name}/history``, newest first."""

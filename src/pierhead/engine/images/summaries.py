@@ -16,9 +16,10 @@ from pierhead.oci.digest import Digest, ImageId
 from pierhead.oci.manifest import Descriptor, Index, Manifest
 from pierhead.store.blobs import BlobStore
 
-_TYPE: Final = "vnd.docker.reference.type"
-_FOR: Final = "vnd.docker.reference.digest"
+TYPE: Final = "vnd.docker.reference.type"
+FOR: Final = "vnd.docker.reference.digest"
 """Annotations by which BuildKit marks attestations in an index."""
+ATTESTATION: Final = "attestation-manifest"
 
 
 def summaries(
@@ -30,23 +31,25 @@ def summaries(
     """
     return [
         _summary(index, blobs, descriptor, users)
-        for descriptor in _manifests(blobs, target.descriptor, INDEX_DEPTH_LIMIT)
+        for descriptor in manifests_below(blobs, target.descriptor, INDEX_DEPTH_LIMIT)
     ]
 
 
-def _manifests(blobs: BlobStore, descriptor: Descriptor, depth: int) -> Iterator[Descriptor]:
-    decoded = _decoded(blobs, descriptor.digest) if depth else None
-    if not isinstance(decoded, Index):
+def manifests_below(blobs: BlobStore, descriptor: Descriptor, depth: int) -> Iterator[Descriptor]:
+    """Every manifest that an index leads to, in its order; a manifest itself."""
+    found = decoded(blobs, descriptor.digest) if depth else None
+    if not isinstance(found, Index):
         yield descriptor
         return
-    for child in decoded.manifests:
+    for child in found.manifests:
         if child.media_type in manifest.INDEX_TYPES:
-            yield from _manifests(blobs, child, depth - 1)
+            yield from manifests_below(blobs, child, depth - 1)
         else:
             yield child
 
 
-def _decoded(blobs: BlobStore, digest: Digest) -> Manifest | Index | None:
+def decoded(blobs: BlobStore, digest: Digest) -> Manifest | Index | None:
+    """What stands in a blob; ``None`` if it isn't held, or is neither."""
     try:
         return manifest.decode_manifest(blobs.read(digest))
     except PierError:
@@ -59,12 +62,12 @@ def _summary(
     descriptor: Descriptor,
     users: Callable[[str], list[str]],
 ) -> dict[str, Any]:
-    decoded = _decoded(blobs, descriptor.digest)
+    held = decoded(blobs, descriptor.digest)
     content = 0
-    available = isinstance(decoded, Manifest)
-    if isinstance(decoded, Manifest):
+    available = isinstance(held, Manifest)
+    if isinstance(held, Manifest):
         content = descriptor.size
-        for part in (decoded.config, *decoded.layers):
+        for part in (held.config, *held.layers):
             if blobs.exists(part.digest):
                 content += part.size
             else:
@@ -77,15 +80,15 @@ def _summary(
         "Kind": "unknown",
     }
     annotations = descriptor.annotations or {}
-    if annotations.get(_TYPE) == "attestation-manifest":
+    if annotations.get(TYPE) == ATTESTATION:
         found["Kind"] = "attestation"
-        found["AttestationData"] = {"For": annotations.get(_FOR, "")}
+        found["AttestationData"] = {"For": annotations.get(FOR, "")}
         return found
     image = None
-    if isinstance(decoded, Manifest):
-        if decoded.config.media_type not in manifest.CONFIG_TYPES:
+    if isinstance(held, Manifest):
+        if held.config.media_type not in manifest.CONFIG_TYPES:
             return found
-        image = index.images.get(ImageId(decoded.config.digest))
+        image = index.images.get(ImageId(held.config.digest))
     found["Kind"] = "image"
     unpacked = image.size_bytes if image is not None else 0
     # The layers are here, whatever became of their compressed form: it can run.

@@ -24,6 +24,9 @@ class Images:
         self.calls.append((platform, manifests))
         return {"Id": ref, "Size": 7}
 
+    async def attestations(self, ref: str, platform: str | None, **options: Any) -> Any:
+        return [ref, platform, options]
+
     def history(self, ref: str, platform: str | None = None) -> Any:
         return [platform]
 
@@ -150,3 +153,14 @@ async def test_bootstrap(tmp_path: Path) -> None:
         await ask("POST", "/pierhead/images/bootstrap", {"Spec": "debian:trixie", "Variant": "m"})
         assert images.calls[-1][0] == "debian:trixie" and images.calls[-1][1]["variant"] == "m"
         assert (await ask("POST", "/pierhead/images/bootstrap")).status == 400
+
+
+async def test_attestations(tmp_path: Path) -> None:
+    async with serving(fake_engine(tmp_path, images=Images()), tmp_path) as ask:
+        answer = await ask("GET", "/images/a/attestations?type=x&type=y&statement=1")
+        assert answer.json() == ["a", None, {"types": ["x", "y"], "whole": True}]
+        arm = '%7B"os":"linux","architecture":"arm64"%7D'
+        answer = await ask("GET", f"/images/a/attestations?platform={arm}")
+        assert answer.json() == ["a", "linux/arm64", {"types": [], "whole": False}]
+        answer = await ask("GET", f"/images/a/attestations?platform={arm}&platform={arm}")
+        assert answer.status == 400
