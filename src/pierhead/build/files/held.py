@@ -59,6 +59,7 @@ class Held:
         if self._open:
             self._open = False
             self._parts.clear()
+            self.tree = Tree(())
             for close in self.when_closed:
                 close()
             self.packs.close()

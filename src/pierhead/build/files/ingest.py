@@ -23,7 +23,7 @@ from pierhead.oci.tar import Header
 from pierhead.store.compression import FdReader, Reader, open_reader
 from pierhead.store.erofs.scan import scan
 
-ENTRIES_LIMIT: Final = 2_000_000
+ENTRIES_LIMIT: Final = 1_000_000
 _CHUNK: Final = 512 << 10
 _DEPTH: Final = 4
 

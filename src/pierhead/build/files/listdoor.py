@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 AT_A_TIME: Final = 32
 """Contents that are asked for at the same time."""
-ENTRIES_LIMIT: Final = 2_000_000
+ENTRIES_LIMIT: Final = 1_000_000
 LIMIT_BYTES: Final = 16 << 30
 """What all kept contexts may take together; the least used go first."""
 _CLOSE_S: Final = 10.0

@@ -40,7 +40,7 @@ from pierhead.build.model import Client, FileStat, Wanted
 from pierhead.engine.images.feed import out_of_pipe
 from pierhead.engine.images.service import ImageService
 from pierhead.errors import Internal, InvalidParameter
-from pierhead.linux import process, worker
+from pierhead.linux import memory, process, worker
 from pierhead.oci.digest import PREFIX, ChainId, Digest
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
@@ -49,6 +49,8 @@ from pierhead.store.snapshots import Layer, Snapshotter
 Progress = Callable[[str, int, int], None]
 """(what, bytes or files so far, of how many; 0: unknown)."""
 
+_LARGE: Final = 2000
+"""Files; a source of more leaves megabytes behind."""
 _DIGESTS: Final = 2000
 """Selections in chains whose digests are remembered."""
 _DESCRIPTIONS: Final = {
@@ -102,6 +104,8 @@ class FileService:
         self._lists = ListDoor(paths.builds / "packs", db, self._layers)
         self._staged = mountables.Staged(images.index.content.lease)
         self._stored = Stored({kind: paths.builds / kind for kind in ("http", "git")}, db)
+        self._was_large = False
+        """A large source was handed out: memory is given back when its build is over."""
         self._digested: dict[tuple[ChainId | None, str], _Found] = {}
         self._commits: dict[int, str] = {}
         self._handles = itertools.count(1)
@@ -161,6 +165,9 @@ class FileService:
         brought = self._tars.pop(id(client), None)
         if brought is not None and brought.held is not None:
             brought.held.close()
+        if self._was_large:
+            self._was_large = False
+            await asyncio.to_thread(memory.trim)
 
     async def http(self, url: str, *, checksum: str = "", progress: Progress) -> Source:
         """Download ``url``: a source with one file, named by the URL.
@@ -245,6 +252,7 @@ class FileService:
     ) -> Source:
         handle = next(self._handles)
         self._held[handle] = held
+        self._was_large = self._was_large or len(held.tree) > _LARGE
         return Source(kind=kind, name=name, handle=handle, identity=identity)
 
     def _of(self, source: Source) -> Held:
