@@ -6,8 +6,8 @@ runs in a copy of the case and makes what git can't keep (modes, links, archives
 directory that is there over HTTP as the build arg ``SERVER``; ``needs`` (``debian``, ``pypi``,
 ``npm``); ``slow``; ``fails``, what the error says; ``clients``, if not all can say what it needs;
 ``docker20``, by which builder docker 20.10 builds it, too (``classic``, ``buildkit``, or "");
-``compare``, whether the results are the same each time; and ``[[check]]``: a command (or none, for
-the image's own) and what it prints.
+``own_classic``; ``compare``, whether the results are the same each time; and ``[[check]]``: a
+command (or none, for the image's own) and what it prints.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ class Case:
     classic_fails: str = ""
     clients: Sequence[str] = ("classic", "docker-py", "compose", "pier")
     docker20: str = "classic"
+    own_classic: bool = False
+    """The classic builder's layers are others: it drops empty ones, and so has other steps after
+    them; and what a stage declares with ARG isn't there in stages upon it."""
     compare: bool = True
     ignore: Sequence[str] = ()
     """Paths (with all below) that RUN makes different each time."""
