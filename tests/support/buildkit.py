@@ -12,10 +12,9 @@ from typing import Any
 
 from grpclib.const import Handler
 
-from pierhead.build.buildkit import messages, wire
+from pierhead.build.buildkit import ID_HEADER, messages, wire
 from pierhead.build.buildkit.door import BuildKitDoor
 from pierhead.build.buildkit.filesync import DATA, FIN, PACKET, REQ, STAT, stat_message
-from pierhead.build.buildkit.session import ID_HEADER
 from pierhead.build.export.model import Assembled, Solved
 from pierhead.build.history import HistoryRecord
 from pierhead.build.model import (
@@ -52,6 +51,7 @@ class StubBuilds:
         self.cancelled = False
         self.error: Exception | None = None
         self.hang = False
+        self.hanging = asyncio.Event()
         self.records: list[HistoryRecord] = []
         self.removed: list[str] = []
         self.pruned: list[Any] = []
@@ -69,6 +69,7 @@ class StubBuilds:
         if self.error is not None:
             raise self.error
         if self.hang:
+            self.hanging.set()
             try:
                 await asyncio.Event().wait()
             finally:

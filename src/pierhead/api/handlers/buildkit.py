@@ -16,7 +16,7 @@ from pierhead.api.build import parameters
 from pierhead.api.call import Call
 from pierhead.api.connection import Connection
 from pierhead.api.hijack import Hijacked
-from pierhead.build.buildkit.session import ID_HEADER, METHOD_HEADER
+from pierhead.build.buildkit import ID_HEADER, METHOD_HEADER
 from pierhead.build.model import BuildOptions, CacheOption, Output
 from pierhead.errors import InvalidParameter
 

@@ -15,3 +15,12 @@ A client opens two HTTP/2 connections by ``Upgrade: h2c``: on ``/grpc`` it calls
 
 grpclib, h2 and protobuf are imported when the first client comes.
 """
+
+from __future__ import annotations
+
+from typing import Final
+
+ID_HEADER: Final = "X-Docker-Expose-Session-Uuid"
+KEY_HEADER: Final = "X-Docker-Expose-Session-Sharedkey"
+METHOD_HEADER: Final = "X-Docker-Expose-Session-Grpc-Method"
+"""Headers of ``POST /session``: its id, what to share local sources under, what it serves."""

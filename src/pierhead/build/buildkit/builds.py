@@ -18,9 +18,9 @@ from pierhead.build.files.model import Source
 from pierhead.build.model import Client, Event
 from pierhead.errors import Conflict, NotFound
 
-APPEAR_S: Final = 10.0
+APPEAR_S: Final = 30.0
 """How long a call waits for the build that it names: calls overtake each other."""
-KEPT: Final = 16
+KEPT: Final = 64
 """Ended builds whose status nobody has read yet."""
 BATCH_S: Final = 0.01
 """Events of this time go out together: one message instead of dozens."""

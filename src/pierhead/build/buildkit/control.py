@@ -12,7 +12,17 @@ from grpclib.const import Handler, Status
 from grpclib.exceptions import GRPCError
 
 from pierhead import tasks
-from pierhead.build.buildkit import faults, history, messages, usage, wire, worker
+from pierhead.build.buildkit import (
+    ID_HEADER,
+    KEY_HEADER,
+    METHOD_HEADER,
+    faults,
+    history,
+    messages,
+    usage,
+    wire,
+    worker,
+)
 from pierhead.build.buildkit.builds import Build, Ref
 from pierhead.build.buildkit.options import (
     FRONTENDS,
@@ -21,12 +31,7 @@ from pierhead.build.buildkit.options import (
     outputs_of,
     upload_id,
 )
-from pierhead.build.buildkit.session import (
-    ID_HEADER,
-    KEY_HEADER,
-    METHOD_HEADER,
-    SessionClient,
-)
+from pierhead.build.buildkit.session import SessionClient
 from pierhead.build.buildkit.status import Translator
 from pierhead.build.buildkit.tunnel import Tunnel, Tunneled, headers_of
 from pierhead.build.export.model import Solved

@@ -8,29 +8,23 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pierhead import tasks
-from pierhead.build.buildkit.builds import Build, Builds, Ref
-from pierhead.build.buildkit.options import build_options, local_sessions, upload_id
-from pierhead.build.buildkit.session import (
-    ID_HEADER,
-    KEY_HEADER,
-    LOCAL_STORE,
-    Session,
-    SessionClient,
-    Sessions,
-)
-from pierhead.build.buildkit.uploads import Uploads
-from pierhead.build.model import BuildOptions, CacheOption
+from pierhead.build.buildkit import ID_HEADER, KEY_HEADER
 from pierhead.errors import PierError
 from pierhead.oci.platform import Platform, of_machine
 
 if TYPE_CHECKING:
     from grpclib.const import Handler
 
+    from pierhead.build.buildkit.builds import Build, Builds, Ref
     from pierhead.build.buildkit.messages import Message
+    from pierhead.build.buildkit.session import Sessions
+    from pierhead.build.buildkit.uploads import Uploads
+    from pierhead.build.model import BuildOptions, CacheOption
     from pierhead.build.service import BuildService
     from pierhead.engine.images.service import ImageService
     from pierhead.engine.settings import Settings
@@ -51,17 +45,33 @@ class Upgraded(Protocol):
 
 
 class BuildKitDoor:
-    """Sessions and builds of BuildKit's clients."""
+    """Sessions and builds of BuildKit's clients. Parts are imported when the first one comes."""
 
     def __init__(self, *, builds: BuildService, images: ImageService, settings: Settings) -> None:
         self.builds = builds
         self.images = images
         self.settings = settings
-        self.open = Builds()
-        self.sessions = Sessions()
-        self.uploads = Uploads()
         self._calls: dict[str, Handler] = {}
         self._worker: Message | None = None
+
+    @cached_property
+    def open(self) -> Builds:
+        """Builds under way."""
+        from pierhead.build.buildkit.builds import Builds
+
+        return Builds()
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        from pierhead.build.buildkit.session import Sessions
+
+        return Sessions()
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        from pierhead.build.buildkit.uploads import Uploads
+
+        return Uploads()
 
     @property
     def spool(self) -> Path:
@@ -82,6 +92,7 @@ class BuildKitDoor:
         self, connection: Upgraded, headers: Mapping[str, str], methods: list[str]
     ) -> None:
         """``/session``: hold a client's session until it goes."""
+        from pierhead.build.buildkit.session import Session
         from pierhead.build.buildkit.wire import Channel
 
         channel = Channel(connection)
@@ -111,7 +122,14 @@ class BuildKitDoor:
     ) -> BuildOptions:
         """What the frontend's attributes ask for; what else the client needs to serve it."""
         from pierhead.build.buildkit.control import cache_exports_of, exporters_of
-        from pierhead.build.buildkit.options import outputs_of
+        from pierhead.build.buildkit.options import (
+            build_options,
+            local_sessions,
+            outputs_of,
+            upload_id,
+        )
+        from pierhead.build.buildkit.session import SessionClient
+        from pierhead.build.model import CacheOption
 
         request = build.request
         options = build_options(
@@ -164,6 +182,8 @@ class BuildKitDoor:
                 log.warning("a build was not released", extra={"error": failed.message})
 
     async def _shared_key(self, build: Build) -> str:
+        from pierhead.build.buildkit.session import SessionClient
+
         client = build.client
         if not isinstance(client, SessionClient) or not client.session_id:
             return ""
@@ -176,9 +196,11 @@ class BuildKitDoor:
 
         Closing the generator stops the build.
         """
+        from pierhead.build.buildkit.builds import Build
+        from pierhead.build.buildkit.session import SessionClient
         from pierhead.build.buildkit.status import Translator
 
-        client = SessionClient(self.sessions, session_id, tar=tar, spool=self.spool)
+        client = SessionClient(self.sessions, session_id, tar=tar, spool=self.spool, old=True)
         build = Build(ref=options.ref, client=client)
         await self.open.add(build)
         work = tasks.spawn(tasks.outcome(self._whole(build, options)), name="buildkit-build")
@@ -228,11 +250,14 @@ class BuildKitDoor:
 
     async def close(self) -> None:
         """End all sessions: pierd stops, and builds end with the calls that wait for them."""
-        self.sessions.close()
+        if "sessions" in vars(self):
+            self.sessions.close()
 
 
 def cache_sources(caches: Iterable[CacheOption]) -> dict[str, str]:
     """Local caches to import: the name they are read by → the client's content store."""
+    from pierhead.build.buildkit.session import LOCAL_STORE
+
     return {
         f"cache-from:{index}": LOCAL_STORE + option.attributes.get("src", "")
         for index, option in enumerate(caches)

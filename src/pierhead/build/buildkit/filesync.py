@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pierhead.build.buildkit.messages import Message
     from pierhead.build.buildkit.wire import Stream
 
+RAW_HEADER: Final = "pierhead-raw"
+"""``wire`` sends escaped metadata as it was."""
 STAT, REQ, DATA, FIN, ERR = range(5)
 PACKET: Final = "fsutil.types.Packet"
 
@@ -114,11 +116,11 @@ def stat_message(file: FileStat) -> Message:
     )
 
 
-def metadata_of(name: str, wanted: Wanted) -> list[tuple[str, str]]:
+def metadata_of(name: str, wanted: Wanted, *, raw: bool = False) -> list[tuple[str, str]]:
     """What a client is told of the directory and the files that are wanted.
 
     Values that aren't plain ASCII are escaped as in a query, with a note (BuildKit's
-    ``encodeOpts``).
+    ``encodeOpts``). Clients of Docker 20.10 and older don't know that: ``raw`` for them.
     """
     plain: list[tuple[str, Sequence[str]]] = [
         ("dir-name", [name]),
@@ -129,10 +131,10 @@ def metadata_of(name: str, wanted: Wanted) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, values in plain:
         encode = any(not value.isascii() or not value.isprintable() for value in values)
-        if encode:
+        if encode and not raw:
             found.append((f"{key}-encoded", "1"))
-        found += [(key, quote_plus(value) if encode else value) for value in values]
-    return found
+        found += [(key, quote_plus(value) if encode or raw else value) for value in values]
+    return [*found, (RAW_HEADER, "1")] if raw else found
 
 
 class RemoteListing:

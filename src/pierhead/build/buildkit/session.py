@@ -28,11 +28,6 @@ LOCAL_STORE: Final = "local:"
 OCI_STORE: Final = "oci:"
 """Prefixes of content stores' ids: a directory of ``--cache-to/from``, an OCI layout."""
 
-ID_HEADER: Final = "X-Docker-Expose-Session-Uuid"
-NAME_HEADER: Final = "X-Docker-Expose-Session-Name"
-KEY_HEADER: Final = "X-Docker-Expose-Session-Sharedkey"
-METHOD_HEADER: Final = "X-Docker-Expose-Session-Grpc-Method"
-
 FILE_SYNC: Final = "/moby.filesync.v1.FileSync/DiffCopy"
 FILE_SEND: Final = "/moby.filesync.v1.FileSend/DiffCopy"
 CREDENTIALS: Final = "/moby.filesync.v1.Auth/Credentials"
@@ -110,9 +105,10 @@ class SessionClient:
         upload_id: str = "",
         tar: AsyncIterator[bytes] | None = None,
         spool: Path | None = None,
+        old: bool = False,
     ) -> None:
         """``tar``: the context, where it comes by HTTP; ``spool``: directory for outputs that
-        must be whole before they are sent."""
+        must be whole before they are sent; ``old``: a client of Docker 20.10 or before."""
         self._sessions = sessions
         self.session_id = session_id
         self._local_sessions = dict(local_sessions or {})
@@ -120,6 +116,7 @@ class SessionClient:
         self._cache_sources: dict[str, str] = {}
         self._tar = tar
         self.spool = spool
+        self._old = old
         self.cache_manifests: list[str] = []
         """Descriptors (JSON) of caches that were written into the client's stores."""
 
@@ -156,7 +153,7 @@ class SessionClient:
         if not session.serves(FILE_SYNC):
             raise NotFound(f"the client shares no files, and so no {name}")
         async with session.channel.open(
-            FILE_SYNC, PACKET, PACKET, metadata=metadata_of(name, wanted)
+            FILE_SYNC, PACKET, PACKET, metadata=metadata_of(name, wanted, raw=self._old)
         ) as stream:
             listing = RemoteListing(stream, batches(stream))
             try:

@@ -11,7 +11,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
 
 from grpclib import client, server
 from grpclib.config import Configuration
@@ -25,8 +27,10 @@ from h2.config import H2Configuration
 from h2.errors import ErrorCodes
 from h2.events import StreamReset
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
 
 from pierhead.build.buildkit import messages
+from pierhead.build.buildkit.filesync import RAW_HEADER
 from pierhead.build.buildkit.messages import Message
 from pierhead.errors import (
     Forbidden,
@@ -49,6 +53,7 @@ Stream = Any
 Serve = Callable[[Stream], Awaitable[None]]
 
 WINDOW_BYTES: Final = 8 << 20
+STREAMS_LIMIT: Final = 100_000
 FRAME_HEADER_BYTES: Final = 9
 _PLAIN_DATA: Final = b"\0\0"  # frame type 0, no flags: not padded, not the last
 _WINDOW_UPDATE: Final = b"\0\0\4\x08\0"  # 4 bytes, type 8, no flags
@@ -126,6 +131,15 @@ class _ServerProtocol(H2Protocol):
         self.gone = asyncio.Event()
         self._connection = connection
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # h2 allows 100: a bake of many targets would wait for itself.
+        settings: dict[SettingCodes | int, int] = {
+            SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS_LIMIT
+        }
+        self.connection._connection.update_settings(settings)
+        self.connection.flush()
+
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._connection.lost(exc if isinstance(exc, Exception) else None)
@@ -167,6 +181,8 @@ class _ClientProtocol(H2Protocol):
         self._rest = b""
         self._read: dict[int, int] = {}
         vars(self.connection)["ack"] = self._ack
+        h2 = self.connection._connection
+        vars(h2)["send_headers"] = partial(_send_headers, h2.send_headers)
 
     def data_received(self, data: bytes) -> None:
         """Hand DATA to its stream and all else to h2.
@@ -338,6 +354,15 @@ def _split(pending: bytearray) -> list[bytes]:
     return found
 
 
+def _send_headers(
+    send: Callable[..., None], stream_id: int, headers: list[tuple[str, str]], **more: Any
+) -> None:
+    """h2's ``send_headers``. grpclib wants metadata to be ASCII; old clients want UTF-8."""
+    if (RAW_HEADER, "1") in headers:
+        headers = [(key, unquote_plus(value)) for key, value in headers if key != RAW_HEADER]
+    send(stream_id, headers, **more)
+
+
 def _verdict(stream: Stream) -> PierError | None:
     """What the other side said when it closed a stream that we were writing to."""
     try:
@@ -357,7 +382,7 @@ def _configuration() -> Configuration:
 def _h2(*, client_side: bool) -> H2Configuration:
     return H2Configuration(
         client_side=client_side,
-        header_encoding="ascii",
+        header_encoding="utf-8",
         validate_inbound_headers=False,
         validate_outbound_headers=False,
         normalize_inbound_headers=False,

@@ -240,3 +240,20 @@ async def test_a_receiver_that_refuses() -> None:
             channel.open(SEND, PACKET, PACKET) as stream,
         ):
             await send_tar(stream, tar_of(*TAR))
+
+
+async def test_old_clients_get_plain_utf8() -> None:
+    """Docker 20.10 doesn't know the escaped form."""
+    shared = Shared({"a": b""})
+    wanted = Wanted(follow=["ü +%", "b"])
+    async with (
+        channel_to(shared.mapping()) as channel,
+        channel.open(PATH, PACKET, PACKET, metadata=metadata_of("c", wanted, raw=True)) as stream,
+    ):
+        listing = RemoteListing(stream, wire.batches(stream))
+        assert [file.path async for file in listing.files()] == [b"a"]
+        await listing.close()
+    (asked,) = shared.asked
+    assert asked["followpaths"] == ["ü +%", "b"]
+    assert "followpaths-encoded" not in asked
+    assert "pierhead-raw" not in asked

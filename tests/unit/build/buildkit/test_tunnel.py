@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from pierhead.build.buildkit import messages, wire
-from pierhead.build.buildkit.session import ID_HEADER, METHOD_HEADER, SessionClient
+from pierhead.build.buildkit import ID_HEADER, METHOD_HEADER, messages, wire
+from pierhead.build.buildkit.session import SessionClient
 from pierhead.build.buildkit.tunnel import BYTES, Tunnel, headers_of
 from pierhead.build.model import Wanted
 from support.buildkit import End, Shared, StubBuilds, client_of, door_on
