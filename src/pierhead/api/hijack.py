@@ -111,6 +111,12 @@ class HijackProtocol(asyncio.Protocol):
             if self._gone.is_set():
                 raise ConnectionResetError("the client has gone")
 
+    def post(self, data: bytes) -> None:
+        """Write without waiting, for what is small and answered. ``ConnectionResetError``."""
+        if self._transport.is_closing() or self._gone.is_set():
+            raise ConnectionResetError("the client has gone")
+        self._transport.write(data)
+
     async def wait_gone(self) -> None:
         await self._gone.wait()
 

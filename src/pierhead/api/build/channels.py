@@ -44,6 +44,10 @@ class Stream(Protocol):
 
     async def write(self, data: bytes) -> None: ...
 
+    def post(self, data: bytes) -> None:
+        """Write without waiting. ``ConnectionError``."""
+        ...
+
 
 class Channel:
     """What the client answers to one question."""
@@ -122,14 +126,14 @@ class Channel:
             while payload := await self.read():
                 yield payload
         finally:
-            await self.close()
+            self.close()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """No more of it is wanted."""
         ended = self._ended
         self._ended = True
         self._payloads.clear()
-        await self._door.forget(self.number, tell=not ended)
+        self._door.forget(self.number, tell=not ended)
 
 
 class Door:
@@ -141,6 +145,7 @@ class Door:
         self._channels: dict[int, Channel] = {}
         self._last = 0
         self._gone: Exception | None = None
+        self._posted: list[bytes] = []
         self.has_tar = False
         """The client has the context as a tar."""
 
@@ -204,33 +209,49 @@ class Door:
         return False
 
     async def send(self, data: bytes) -> None:
+        """Write after what was posted, as fast as the client reads."""
+        if self._posted:
+            data = b"".join((*self._posted, data))
+            self._posted.clear()
         await self._stream.write(data)
 
-    async def ask(self, operation: str, **fields: Any) -> Channel:
+    def post(self, data: bytes) -> None:
+        """Small frames of one turn of the loop go out together."""
+        if not self._posted:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._posted.append(data)
+
+    def _flush(self) -> None:
+        posted, self._posted = self._posted, []
+        if posted:
+            with contextlib.suppress(ConnectionError):  # the reader finds out
+                self._stream.post(b"".join(posted))
+
+    def ask(self, operation: str, **fields: Any) -> Channel:
         """Open a channel with a question."""
         if self._gone is not None:
             raise self._gone
         self._last += 1
         channel = self._channels[self._last] = Channel(self, self._last)
         question = {"op": operation, **fields}
-        await self.send(wire.json_frame(wire.ASK, channel.number, question))
+        self.post(wire.json_frame(wire.ASK, channel.number, question))
         return channel
 
-    async def forget(self, number: int, *, tell: bool) -> None:
+    def forget(self, number: int, *, tell: bool) -> None:
         """A channel is over on our side."""
         if self._channels.pop(number, None) is not None and tell and self._gone is None:
-            await self.send(wire.frame(wire.CLOSE, number))
+            self.post(wire.frame(wire.CLOSE, number))
 
     async def _answer(self, limit_bytes: int, operation: str, **fields: Any) -> bytes:
-        channel = await self.ask(operation, **fields)
+        channel = self.ask(operation, **fields)
         try:
             return await channel.whole(limit_bytes)
         finally:
-            await channel.close()
+            channel.close()
 
     # -- build.model.Client --------------------------------------------------------------
     async def local(self, name: str, wanted: Wanted) -> AsyncIterator[Listing]:
-        channel = await self.ask(
+        channel = self.ask(
             "local",
             name=name,
             include=list(wanted.include),
@@ -245,12 +266,12 @@ class Door:
             # The client keeps the listing for `content` until it is told otherwise.
             self._channels.pop(channel.number, None)
             if self._gone is None:
-                await self.send(wire.frame(wire.CLOSE, channel.number))
+                self.post(wire.frame(wire.CLOSE, channel.number))
 
     async def context_tar(self) -> AsyncIterator[bytes] | None:
         if not self.has_tar:
             return None
-        return (await self.ask("context")).chunks()
+        return self.ask("context").chunks()
 
     async def secret(self, secret_id: str) -> bytes | None:
         try:
@@ -307,12 +328,12 @@ class ListedFiles:
 
     async def content(self, path: bytes) -> AsyncIterator[bytes]:
         name = path.decode("utf-8", "surrogateescape")
-        channel = await self._door.ask("content", of=self._channel.number, path=name)
+        channel = self._door.ask("content", of=self._channel.number, path=name)
         try:
             while payload := await channel.read():
                 yield payload
         finally:
-            await channel.close()
+            channel.close()
 
 
 class ForwardedAgent:
@@ -323,7 +344,7 @@ class ForwardedAgent:
         self._id = agent_id
 
     async def connect(self) -> AgentConnection:
-        return AgentConnection(await self._door.ask("ssh-connect", id=self._id))
+        return AgentConnection(self._door.ask("ssh-connect", id=self._id))
 
 
 class AgentConnection:
@@ -341,7 +362,7 @@ class AgentConnection:
     async def close(self) -> None:
         try:
             await self._channel.write_last()
-            await self._channel.close()
+            self._channel.close()
         except ConnectionError:
             return
 
@@ -355,19 +376,19 @@ class SentOutput:
         self._channel: Channel | None = None
 
     async def write(self, data: bytes) -> None:
-        await (await self._opened()).write(data)
+        await self._opened().write(data)
 
     async def close(self) -> None:
         """Returns when the client has all of it in place. Raises what went wrong there."""
-        channel = await self._opened()
+        channel = self._opened()
         await channel.write_last()
         await channel.whole(0)
-        await channel.close()
+        channel.close()
 
-    async def _opened(self) -> Channel:
+    def _opened(self) -> Channel:
         if self._channel is None:
             output = self._output
-            self._channel = await self._door.ask(
+            self._channel = self._door.ask(
                 "receive",
                 number=output.number,
                 type=output.type,

@@ -36,6 +36,9 @@ class Wire:
         return await self._incoming.get()
 
     async def write(self, data: bytes) -> None:
+        self.post(data)
+
+    def post(self, data: bytes) -> None:
         for kind, channel, payload in self._decoder.feed(data):
             self.got.append((kind, channel, payload))
             if kind == wire.ASK:
@@ -180,7 +183,7 @@ async def test_noise_ends_the_conversation(seed: int) -> None:
     dice = random.Random(seed)
     stream = Wire()
     door = Door(stream)
-    channel = await door.ask("context")
+    channel = door.ask("context")
     for _ in range(20):
         frame = wire.frame(dice.randrange(16), dice.choice((0, 1, 2)), dice.randbytes(9))
         if dice.random() < 0.3:
@@ -226,7 +229,7 @@ async def test_more_than_the_window_breaks_the_rules() -> None:
             stream.say(wire.frame(wire.DATA, channel, bytes(wire.PAYLOAD_LIMIT_BYTES)))
 
     door = Door(Wire(answer))
-    channel = await door.ask("context")
+    channel = door.ask("context")
     await asyncio.wait_for(door.read(), 10)
     with pytest.raises(InvalidParameter, match="window"):
         while await channel.read():
