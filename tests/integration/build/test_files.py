@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
+import os
 import tarfile
+from pathlib import Path
 
 import pytest
 
+from pierhead import tasks
 from pierhead.build.files.model import CopyRequest, Inline
 from pierhead.errors import InvalidParameter, NotFound
 from support.building import CONTEXT, Bench
@@ -144,3 +148,28 @@ async def test_a_linked_layer_stands_on_any_base(bench: Bench) -> None:
     tree = bench.tree(linked)
     assert tree["tmp"]["mode"] == oct(0o41777)
     assert bench.read(linked, "tmp/x/notes.txt") == b"notes"
+
+
+async def test_a_copy_that_is_cancelled_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    data = layer_tar(*(item(f"f{n}", data=bytes([n]) * 3_000_000) for n in range(20)))
+    source = await bench.context(data)
+    views = bench.files._paths.build_views
+    before = {layer.chain_id for layer in bench.snapshots.layers()}
+    for delay_s in (0.0, 0.01, 0.03, 0.06):
+        copying = tasks.spawn(bench.copy(source, ".", to="/x/"), name="copy")
+        await asyncio.sleep(delay_s)
+        copying.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await copying
+    assert list(views.iterdir()) == []
+    assert {layer.chain_id for layer in bench.snapshots.layers()} == before
+    layer = await bench.copy(source, "f1", to="/x/")
+    assert bench.tree(layer)["x/f1"]["size"] == 3_000_000
+
+
+async def test_names_that_are_no_text(bench: Bench) -> None:
+    name = os.fsdecode(b"\xff\xfe")
+    data = layer_tar(directory("d"), item(f"d/{name}", data="raw"), item("d/é", data="e"))
+    layer = await bench.copy(await bench.context(data), "d", to="/x/", exclude=["é"])
+    assert [path for path in bench.tree(layer) if path.startswith("x/")] == [f"x/{name}"]
+    assert await bench.files.read(bench.files.chain(layer.chain_id, "l"), f"/x/{name}", 9) == b"raw"
