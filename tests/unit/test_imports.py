@@ -71,6 +71,7 @@ LATE: dict[str, frozenset[str]] = {
     # .dockerignore is the same on both sides of a build.
     "cli/build/classic.py": frozenset({"build"}),
     "cli/build/walk.py": frozenset({"build"}),
+    "cli/buildx/imagetools.py": frozenset({"distribution", "oci"}),
     "cli/manifest/remote.py": frozenset({"distribution", "oci"}),
 }
 

@@ -65,6 +65,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "buildx create": ("buildx.builders:CREATE", "Make a builder (there is one, the daemon)"),
     "buildx dial-stdio": ("buildx.dial_stdio:DIAL_STDIO", "BuildKit's gRPC on stdin and stdout"),
     "buildx du": ("buildx.cache:DU", "Show what the build cache takes"),
+    "buildx imagetools create": (
+        "buildx.imagetools:CREATE",
+        "Make an index of images in a registry",
+    ),
+    "buildx imagetools inspect": ("buildx.imagetools:INSPECT", "Show an image in a registry"),
     "buildx inspect": ("buildx.builders:INSPECT", "Show facts about the builder"),
     "buildx ls": ("buildx.builders:LS", "List builders"),
     "buildx prune": ("buildx.cache:PRUNE", "Remove build cache"),
@@ -118,6 +123,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 GROUPS: dict[str, str] = {
     "build history": "Look at builds that were",
     "buildx history": "Look at builds that were",
+    "buildx imagetools": "Work on images in registries",
     "builder": "Manage the build cache",
     "buildx": "Build images, look at builds and their cache",
     "container": "Manage containers",

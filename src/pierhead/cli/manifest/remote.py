@@ -46,7 +46,7 @@ class Remote:
                 raise CliError(f"{ref} is a manifest list")
             return await _record(registry, ref, str(ref), got)
 
-        return self._ask(fetch, str(ref))
+        return self.ask(fetch, str(ref))
 
     def manifest_or_list(self, ref: Reference) -> Record | list[Record]:
         """One image's manifest, or those of all images in a list."""
@@ -66,7 +66,7 @@ class Remote:
                 records.append(record)
             return records
 
-        return self._ask(fetch, str(ref))
+        return self.ask(fetch, str(ref))
 
     def push(
         self,
@@ -85,7 +85,7 @@ class Remote:
         async def put(registry: Registry) -> str:
             for record, path in parts:
                 for digest in record.blobs():
-                    await _mount(registry, target, digest, path)
+                    await mount(registry, target, digest, path)
             for record, _ in parts:
                 await registry.put_manifest(
                     target.path, record.digest, record.raw, record.media_type
@@ -100,15 +100,16 @@ class Remote:
             except PierError as error:
                 raise CliError(f"failed to put manifest {target}: {error}") from error
 
-        return self._ask(put, str(target), push=True)
+        return self.ask(put, str(target), push=True)
 
-    def _ask(
+    def ask(
         self,
         work: Callable[[Registry], Coroutine[Any, Any, T]],
         name: str,
         *,
         push: bool = False,
     ) -> T:
+        """What ``work`` finds out at the registry, with the user's credentials."""
         _find_packages()
         import asyncio
 
@@ -154,7 +155,8 @@ async def _record(registry: Registry, ref: Reference, name: str, got: Any) -> Re
     return Record(name, got.media_type, str(got.digest), got.data, platform)
 
 
-async def _mount(registry: Registry, target: Reference, digest: str, path: str) -> None:
+async def mount(registry: Registry, target: Reference, digest: str, path: str) -> None:
+    """Let ``target``'s repository have a blob of another one. Raises ``CliError``."""
     if await registry.blob_exists(target.path, digest) is not None:
         return
     if not await registry.mount(target.path, digest, path):
