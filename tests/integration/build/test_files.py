@@ -13,8 +13,9 @@ import pytest
 
 from pierhead import tasks
 from pierhead.build.files.model import CopyRequest, Inline
+from pierhead.build.model import Wanted
 from pierhead.errors import InvalidParameter, NotFound
-from support.building import CONTEXT, Bench
+from support.building import CONTEXT, Bench, tar_client
 from support.layers import MTIME, directory, item, layer_tar
 
 pytestmark = pytest.mark.root
@@ -173,3 +174,11 @@ async def test_names_that_are_no_text(bench: Bench) -> None:
     layer = await bench.copy(await bench.context(data), "d", to="/x/", exclude=["é"])
     assert [path for path in bench.tree(layer) if path.startswith("x/")] == [f"x/{name}"]
     assert await bench.files.read(bench.files.chain(layer.chain_id, "l"), f"/x/{name}", 9) == b"raw"
+
+
+async def test_a_broken_context_is_broken_for_all_who_ask(bench: Bench) -> None:
+    client = tar_client(layer_tar(item("../out")))
+    for _ in range(2):
+        with pytest.raises(InvalidParameter, match="leads out of it"):
+            await bench.files.context(client, "c", Wanted(), progress=lambda *_: None)
+    await bench.files.forget(client)

@@ -39,7 +39,7 @@ from pierhead.build.files.view import wanted_tree
 from pierhead.build.model import Client, FileStat, Wanted
 from pierhead.engine.images.feed import out_of_pipe
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import Internal, InvalidParameter
+from pierhead.errors import Internal, InvalidParameter, PierError
 from pierhead.linux import memory, process, worker
 from pierhead.oci.digest import PREFIX, ChainId, Digest
 from pierhead.store.database import Database
@@ -87,6 +87,8 @@ class _ClientTar:
         self.lock = asyncio.Lock()
         self.held: Held | None = None
         self.asked = False
+        self.error: PierError | None = None
+        """It can be read once only: whoever asks again is told the same."""
         self.bytes = 0
 
 
@@ -155,9 +157,14 @@ class FileService:
                 chunks = await client.context_tar()
                 brought.asked = True
                 if chunks is not None:
-                    brought.held, brought.bytes = await tardoor.take_tar(
-                        chunks, self._layers, self._jail, progress=progress
-                    )
+                    try:
+                        brought.held, brought.bytes = await tardoor.take_tar(
+                            chunks, self._layers, self._jail, progress=progress
+                        )
+                    except PierError as error:
+                        brought.error = error
+            if brought.error is not None:
+                raise brought.error
         return brought
 
     async def forget(self, client: Client) -> None:
