@@ -179,3 +179,17 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
             pierd.start()
     finally:
         pierd.destroy()
+
+
+def test_builds(client: Command, certificates: Certificates, tmp_path: Path) -> None:
+    """Contexts go up, messages and files come down, over hijacked connections as well."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY file /\n")
+    (tmp_path / "file").write_bytes(bytes(6 << 20))
+    for buildkit in ("0", "1") if client.name == "docker20" else ("0",):
+        env = {"DOCKER_BUILDKIT": buildkit}
+        arguments = (*flags(certificates), "build", "-q", "-t", f"tls{buildkit}", str(tmp_path))
+        assert client(*arguments, env=env).out.startswith("sha256:")
+    if client.name == "pier":
+        out = tmp_path / "out"
+        client(*flags(certificates), "build", "-q", "-o", str(out), str(tmp_path))
+        assert (out / "file").stat().st_size == 6 << 20
