@@ -15,16 +15,18 @@ from pierhead.build.model import BuildOptions, Client
 from pierhead.build.plan import urls
 from pierhead.build.plan.model import FromContext, FromImage
 from pierhead.build.plan.planner import Base
+from pierhead.build.solve import layouts
 from pierhead.build.solve.report import Report, Reported
 from pierhead.build.solve.sources import Tree
 from pierhead.engine.images.content import Lease
 from pierhead.engine.images.model import Image
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import InvalidParameter, NotFound, NotImplementedYet, PierError
+from pierhead.errors import InvalidParameter, NotFound, PierError
 from pierhead.oci import reference
 from pierhead.oci.digest import ChainId, Digest, ImageId, is_digest
 from pierhead.oci.image_config import ImageConfig
 from pierhead.oci.platform import Platform
+from pierhead.store.snapshots import Snapshotter
 
 if TYPE_CHECKING:
     from pierhead.build.service import Pull
@@ -57,6 +59,7 @@ class Bases:
         options: BuildOptions,
         report: Report,
         lease: Lease,
+        snapshots: Snapshotter,
         solved: Solved,
     ) -> None:
         self._images = images
@@ -66,6 +69,7 @@ class Bases:
         self._options = options
         self._report = report
         self._lease = lease
+        self._snapshots = snapshots
         self._solved = solved
         self._running: dict[object, asyncio.Task[Any]] = {}
         self.materials: list[Material] = []
@@ -99,14 +103,21 @@ class Bases:
             if found.chain_id is not None:
                 self._lease.add_chains([found.chain_id])
             return found
-        if value.startswith("oci-layout://"):
-            raise NotImplementedYet(
-                f"context {origin.name}: oci-layout is not read yet; load it "
-                "(docker load) and use docker-image://"
+        if value.startswith(layouts.PREFIX):
+            loaded: BaseImage = await self._once(
+                (value, platform), lambda: self._layout(origin.name, value, platform)
             )
+            return loaded
         if value and not value.startswith("local:") and not urls.is_remote(value):
             raise InvalidParameter(f"unsupported context source {value.partition(':')[0]}")
         return None
+
+    async def _layout(self, name: str, value: str, platform: Platform) -> BaseImage:
+        with self._report.start(f"[context {name}] OCI load from client", identity=value):
+            chain_id, config = await layouts.load(
+                value, platform, self._client, self._snapshots, self._lease
+            )
+        return BaseImage(chain_id=chain_id, config=config, image_id=None, name=value)
 
     async def base(self, origin: FromImage | FromContext, platform: Platform) -> Base:
         """For the planner."""

@@ -91,6 +91,7 @@ class Build:
             options=options,
             report=self.report,
             lease=self.lease,
+            snapshots=self.parts.snapshots,
             solved=self.parts.solved,
         )
         platform = self.platforms()[0] or self.host
