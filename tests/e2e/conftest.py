@@ -94,7 +94,7 @@ def api(engine: Engine) -> Api:
 
 
 def make_command(name: str, host: str) -> Command:
-    env = {"DOCKER_HOST": host, "DOCKER_CONFIG": "/nonexistent", "LC_ALL": "C.UTF-8"}
+    env = {"DOCKER_HOST": host, "DOCKER_CONFIG": "/proc/nonexistent", "LC_ALL": "C.UTF-8"}
     if name == "pier":
         return Command("pier", [sys.executable, "-IS", str(PIER_MAIN)], env)
     return Command(name, [DOCKERS[name]], env)
