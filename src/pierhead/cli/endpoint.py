@@ -144,3 +144,28 @@ def read_config(cli: Cli) -> dict[str, Any]:
         cli.err(f"WARNING: Error loading config file: {path}: {error}\n")
         return {}
     return value
+
+
+_PROXIES = (
+    ("httpProxy", "HTTP_PROXY"),
+    ("httpsProxy", "HTTPS_PROXY"),
+    ("noProxy", "NO_PROXY"),
+    ("ftpProxy", "FTP_PROXY"),
+    ("allProxy", "ALL_PROXY"),
+)
+
+
+def proxies(cli: Cli) -> dict[str, str]:
+    """``config.json``'s proxies for this daemon as variables, each in both spellings."""
+    known = cli.config.get("proxies")
+    if not isinstance(known, dict):
+        return {}
+    chosen = known.get(cli.client.host) or known.get("default")
+    if not isinstance(chosen, dict):
+        return {}
+    return {
+        spelled: str(chosen[key])
+        for key, name in _PROXIES
+        if chosen.get(key)
+        for spelled in (name, name.lower())
+    }

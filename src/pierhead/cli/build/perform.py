@@ -8,8 +8,9 @@ from pierhead.cli.build import receive
 from pierhead.cli.build.answers import SECRET_LIMIT_BYTES, Answers, error_text
 from pierhead.cli.build.door import BuildFailed, Door, stdin_blocks
 from pierhead.cli.build.failure import debug_hint, failure_text, warnings_text
-from pierhead.cli.build.request import SENT_BACK, options
+from pierhead.cli.build.request import SENT_BACK, Request, options
 from pierhead.cli.build.sources import Located, absolute, locate
+from pierhead.cli.endpoint import proxies
 from pierhead.cli.errors import CliError, Exit
 from pierhead.client.errors import ApiError
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from pierhead.cli.build.door import Shown
     from pierhead.cli.build.progress.display import Display
-    from pierhead.cli.build.request import Request
     from pierhead.cli.main import Cli
 
 #: A daemon that doesn't know our door answers one of these.
@@ -60,6 +60,7 @@ def build(
     those who want to cancel it, or close it after a ``keep``. Raises ``BuildFailed``,
     ``NoDoor``, ``CliError``.
     """
+    add_proxies(cli, request.build_args)
     try:
         start = options(_sent(request), located.fields, shared_key(located))
     except ValueError as error:
@@ -109,6 +110,14 @@ def tell_warnings(cli: Cli, display: Display) -> None:
     cli.err(warnings_text(display.trace.warnings, debug=cli.debug, color=color))
 
 
+def add_proxies(cli: Cli, build_args: dict[str, str]) -> None:
+    """The proxies of ``config.json`` as build arguments, those that weren't given."""
+    given = {key.lower() for key in build_args}
+    for key, value in proxies(cli).items():
+        if key.lower() not in given:
+            build_args[key] = value
+
+
 def _has_door(cli: Cli) -> bool:
     """Whether the daemon is a Pierhead, whatever it answered."""
     response = cli.client.request("GET", "/version", check=False)
@@ -140,9 +149,8 @@ def _cache_targets(request: Request) -> dict[int, Callable[[], receive.Target]]:
 
 def _sent(request: Request) -> Request:
     """The request without what only concerns this side: where outputs land."""
-    import copy
-
-    sent = copy.copy(request)
+    sent = Request()
+    sent.__dict__.update(request.__dict__)
     sent.outputs = [
         {key: value for key, value in entry.items() if key != "dest"}
         if entry["type"] in SENT_BACK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posix
 
 from pierhead.cli.container.options import CREATE_FLAGS
+from pierhead.cli.endpoint import proxies
 from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
 from pierhead.cli.main import getenv
@@ -51,24 +52,8 @@ def check_windows(options: Options) -> None:
 
 def apply_proxies(cli: Cli, options: Options) -> None:
     """Put the proxies of ``config.json`` before the environment that was asked for."""
-    proxies = cli.config.get("proxies")
-    if not isinstance(proxies, dict):
-        return
-    chosen = proxies.get(cli.client.host) or proxies.get("default")
-    if not isinstance(chosen, dict):
-        return
     given = {item.partition("=")[0] for item in options.strings("env")}
-    extra: list[str] = []
-    for key, name in (
-        ("httpProxy", "HTTP_PROXY"),
-        ("httpsProxy", "HTTPS_PROXY"),
-        ("noProxy", "NO_PROXY"),
-        ("ftpProxy", "FTP_PROXY"),
-        ("allProxy", "ALL_PROXY"),
-    ):
-        value = chosen.get(key)
-        if value:
-            extra += [f"{n}={value}" for n in (name, name.lower()) if n not in given]
+    extra = [f"{name}={value}" for name, value in proxies(cli).items() if name not in given]
     if extra:
         options.values["env"] = extra + options.strings("env")
         options.changed_names["env"] = None

@@ -9,6 +9,7 @@ from pierhead.cli.build import perform
 from pierhead.cli.build.request import Request
 from pierhead.cli.build.sources import Located
 from pierhead.cli.errors import CliError
+from support.fake_cli import FakeCli, FakeClient
 
 
 def test_paths_of_this_side_stay_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -70,3 +71,15 @@ def test_preparing(tmp_path: Path) -> None:
     request.outputs = [{"type": "local"}]
     with pytest.raises(CliError, match="failed to build: dest is required"):
         perform.prepare(request)
+
+
+def test_proxies() -> None:
+    cli = FakeCli(
+        "build",
+        FakeClient({}, "1.56"),
+        {"proxies": {"default": {"httpProxy": "http://p", "noProxy": "x"}}},
+        "/x",
+    )
+    build_args = {"http_proxy": "mine"}
+    perform.add_proxies(cli, build_args)  # type: ignore[arg-type]
+    assert build_args == {"http_proxy": "mine", "NO_PROXY": "x", "no_proxy": "x"}
