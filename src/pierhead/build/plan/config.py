@@ -180,7 +180,10 @@ class ConfigState:
         return f"EXPOSE {texts.plain_list(ports)}"
 
     def set_working_dir(self, path: str) -> str:
-        """WORKDIR; returns the new directory."""
+        """WORKDIR; returns the new directory. The classic builder takes absolute ones as said."""
+        if self.classic and path.startswith("/"):
+            self.run.working_dir = path
+            return path
         self.run.working_dir = "/" + posixpath.normpath(
             posixpath.join(self.run.working_dir or "/", path)
         ).lstrip("/")

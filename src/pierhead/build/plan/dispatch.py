@@ -239,9 +239,10 @@ class _Dispatch:
         return keyword.upper() + blank + rest
 
     def _workdir(self, item: Workdir) -> Step:
-        path = self._state.set_working_dir(item.path)
+        history_path = self._state.set_working_dir(item.path)
+        path = "/" + posixpath.normpath(history_path).lstrip("/")
         text = self._shown()
-        history = f"WORKDIR {path}"
+        history = f"WORKDIR {history_path}"
         if self._scope.classic:
             history = texts.nop(history, self._state.run.shell, single=True)
         name = self._scope.name(text, trigger=self._trigger)
@@ -274,7 +275,9 @@ class _Dispatch:
         )
         shown = self._shown(raw=True, hidden=hidden)
         name = scope.name(f"{shown}{suffix}", trigger=self._trigger)
-        history = texts.run(command, state.declared(), classic=scope.classic)
+        history = texts.run(
+            command, state.declared(), classic=scope.classic, proxies=bool(op.proxies)
+        )
         return self._step(op, name, history, empty=False, text=shown)
 
     def _command(self, item: Run) -> tuple[list[str], list[StepFile], str]:

@@ -107,10 +107,19 @@ _RUNES: Final[Mapping[int, str]] = {
 }  # fmt: skip
 
 
-def run(args: Sequence[str], build_args: Sequence[tuple[str, str]], *, classic: bool) -> str:
-    """``created_by`` of a RUN; ``build_args`` are those that are in force, in order."""
+def run(
+    args: Sequence[str],
+    build_args: Sequence[tuple[str, str]],
+    *,
+    classic: bool,
+    proxies: bool = False,
+) -> str:
+    """``created_by`` of a RUN; ``build_args`` are those that are in force, in order.
+
+    With ``proxies`` the classic builder counts the arguments even if there are none to show.
+    """
     words = list(args)
-    if build_args:
+    if build_args or (classic and proxies):
         words = [f"|{len(build_args)}", *(f"{key}={value}" for key, value in build_args), *words]
     text = " ".join(words)
     return text if classic else f"RUN {text} # buildkit"

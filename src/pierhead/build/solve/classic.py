@@ -131,7 +131,7 @@ class Intermediate:
             config=run,
             container_config=container,
             rootfs=RootFs(diff_ids=diff_ids(self._snapshots, result.chain_id)),
-            history=[*base.history[: stage.base_history], *result.history],
+            history=[*result.base_history, *result.history],
         )
 
     def _stamp(self, created_ns: int | None) -> str:

@@ -19,7 +19,7 @@ from pierhead.build.model import Client, Wanted
 from pierhead.build.plan import urls
 from pierhead.build.plan.model import FromContext, FromUrl
 from pierhead.build.solve.report import Report, Reported
-from pierhead.errors import InvalidParameter, NotFound, NotImplementedYet, TooLarge
+from pierhead.errors import InvalidParameter, NotFound, TooLarge
 from pierhead.oci.digest import ChainId, Digest
 
 DOCKERFILE_LIMIT_BYTES: Final = 16 << 20
@@ -104,10 +104,8 @@ class Sources:
                 tree = Tree(self.hold(narrow), step=tree.step)
             return tree
         if name and not value.startswith("local:"):
-            raise NotImplementedYet(
-                f"context {name}: {value.partition('://')[0]}:// is not a directory; "
-                "use docker-image://, a path, or a URL"
-            )
+            kind = value.partition(":")[0]
+            raise InvalidParameter(f"unsupported context source {kind} for {name}")
         local = value.removeprefix("local:")
         paths = self.paths.get(name, ())
         wanted = Wanted(

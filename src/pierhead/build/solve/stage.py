@@ -42,8 +42,10 @@ class StageResult:
     chain_id: ChainId | None
     created_ns: list[int | None] = field(default_factory=list)
     """One for each history entry of the plan's own (not the base's); ``None``: not known."""
+    base_history: list[History] = field(default_factory=list)
+    """Classic: the base image's entries."""
     history: list[History] = field(default_factory=list)
-    """Classic: the entries themselves."""
+    """Classic: those of this stage and of the stages it stands on."""
     keys: list[tuple[str, ChainId | None]] = field(default_factory=list)
     times: dict[str, int] = field(default_factory=dict)
     """Key → when its step was done."""
@@ -150,15 +152,18 @@ class Stages:
             base = await self._result(origin.index)
             result.chain_id, result.last = base.chain_id, base.last
             result.image, result.base_image = base.image, base.base_image
+            result.base_history, result.history = base.base_history, list(base.history)
         elif isinstance(origin, FromImage):
             image = await self._bases.image(origin)
             result.chain_id, result.image = image.chain_id, image.image_id
             result.base_image = image.image_id
+            result.base_history = image.config.history
         elif isinstance(origin, FromContext):
             named = await self._bases.named(origin, self._plan.platform)
             if named is not None:
                 result.chain_id, result.image = named.chain_id, named.image_id
                 result.base_image = named.image_id
+                result.base_history = named.config.history
             else:
                 tree = await self._runner.sources.tree(origin)
                 result.chain_id = await self._bases.layer_of(tree)

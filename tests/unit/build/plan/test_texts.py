@@ -54,6 +54,7 @@ def test_healthchecks() -> None:
 def test_run_in_both_ways() -> None:
     args = ["/bin/sh", "-c", "make"]
     assert texts.run(args, [], classic=True) == "/bin/sh -c make"
+    assert texts.run(args, [], classic=True, proxies=True) == "|0 /bin/sh -c make"
     assert texts.run(args, [("A", "1")], classic=False) == "RUN |1 A=1 /bin/sh -c make # buildkit"
 
 
