@@ -109,6 +109,16 @@ def test_the_same_build_twice_at_once_is_done_once(api: Api, busybox: str) -> No
     assert done[0].id == done[1].id
 
 
+def test_stages_on_stages_keep_their_history(api: Api, busybox: str) -> None:
+    text = "FROM busybox AS a\nCOPY f /f\nFROM a\nENV X=1\n"
+    done = build(api, text, {"f": "1"})
+    texts = [entry["CreatedBy"] for entry in api.get(f"/images/{done.id}/history").json]
+    assert texts[0] == "/bin/sh -c #(nop)  ENV X=1"
+    assert texts[1].startswith("/bin/sh -c #(nop) COPY file:")
+    parent = api.get(f"/images/{done.id}/json").json["Parent"]
+    assert api.get(f"/images/{parent}/history").json[0]["CreatedBy"] == texts[1]
+
+
 def test_failed_steps_leave_the_others_in_the_cache(api: Api, busybox: str) -> None:
     text = f"FROM busybox\nRUN echo {time.time_ns()} >/x\n"
     failed = build(api, text + "RUN exit 7\n")
