@@ -183,13 +183,14 @@ class History:
 
     def begin(self, ref: str, options: BuildOptions) -> HistoryRecord:
         name = options.tags[0] if options.tags else ""
+        context = options.context_name or options.context
         record = HistoryRecord(
             ref=ref,
-            name=name or f"{options.context or 'no context'} ({options.dockerfile})",
+            name=name or f"{context or 'no context'} ({options.dockerfile})",
             started_ns=time.time_ns(),
             door=options.door or "buildkit",
             dockerfile_name=options.dockerfile,
-            context=options.context,
+            context=context,
             target=options.target,
             platforms=list(options.platforms),
             tags=list(options.tags),

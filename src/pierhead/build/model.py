@@ -64,6 +64,8 @@ class BuildOptions:
 
     context: str = "context"
     """Name of the client's local source that is the context; or a git or http URL; or "" (none)."""
+    context_name: str = ""
+    """What people know the context by, for lists: the client's directory."""
     dockerfile: str = "Dockerfile"
     """Path within ``dockerfile_source``."""
     dockerfile_source: str = ""

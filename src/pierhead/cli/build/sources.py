@@ -101,6 +101,7 @@ def _directory(found: Located, context: str, dockerfile: str) -> None:
         raise CliError(f"{_FAILED}unable to prepare context: path {context!r} must be a directory")
     found.fields["context"] = "context"
     found.directories["context"] = absolute(root)
+    found.fields["context_name"] = found.directories["context"]
     if dockerfile == "-":
         return
     if dockerfile and is_remote(dockerfile):

@@ -51,7 +51,11 @@ def test_a_directory(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "Dockerfile").touch()
     found = sources.locate(request(str(tmp_path)))
-    assert found.fields == {"context": "context", "dockerfile": "Dockerfile"}
+    assert found.fields == {
+        "context": "context",
+        "context_name": str(tmp_path),
+        "dockerfile": "Dockerfile",
+    }
     assert found.directories == {"context": str(tmp_path)}
     found = sources.locate(request(str(tmp_path), str(tmp_path / "sub" / "D")))
     assert found.fields["dockerfile"] == "sub/D" and "dockerfile_source" not in found.fields
