@@ -18,11 +18,19 @@ class BuildError(InvalidParameter):
     """
 
     def __init__(
-        self, message: str, location: Range | None = None, source: SourceText | None = None
+        self,
+        message: str,
+        location: Range | None = None,
+        source: SourceText | None = None,
+        *,
+        lexical: bool = False,
     ) -> None:
         super().__init__(message)
         self.location = location
         self.source = source
+        self.lexical = lexical
+        """A line that can't be taken apart: the classic builder puts ``failed to parse
+        Dockerfile: `` before such messages."""
 
     def render(self) -> str:
         """The message below the lines it is about, marked, as buildx prints them."""

@@ -145,7 +145,8 @@ class _Parser:
         try:
             parsed = parse_lines(data)
         except LineError as error:
-            raise self._error(str(error), Range(error.first, error.last, file)) from error
+            location = Range(error.first, error.last, file)
+            raise BuildError(str(error), location, self._source(), lexical=True) from error
         for warning in parsed.warnings:
             location = dataclasses.replace(warning.location, file=file)
             self.warnings.append(dataclasses.replace(warning, location=location))

@@ -80,6 +80,8 @@ def test_faults(text: bytes, message: str, line: int | None) -> None:
     assert (caught.value.location.first if caught.value.location else None) == line
     assert message in caught.value.render()
     assert caught.value.kind == "invalid"
+    lexical = message.startswith(("file with", "unterminated", "ENV must"))
+    assert caught.value.lexical is lexical
 
 
 FILES = {
