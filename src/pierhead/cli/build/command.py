@@ -225,7 +225,7 @@ FLAGS: tuple[tuple[Any, ...], ...] = (
     ("memory", "m", "bytes", 0, "Memory limit of RUN steps"),
     ("memory-swap", "", "bytes", 0, "Limit of memory and swap; -1 is no limit of swap"),
     ("metadata-file", "", "string", "", "Write what came of the build to this file"),
-    ("network", "", "string", "default", "Network of RUN steps: default, none, host"),
+    ("network", "", "string", "default", "Network of RUN steps: default, none, host, or one of yours"),
     ("no-cache", "", "bool", False, "Do not use the cache"),
     ("no-cache-filter", "", "list", None, "Do not use the cache for these stages"),
     ("output", "o", "list", None, "Where the result goes (type=local,dest=path)"),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+_NETWORKS = ("", "default", "none", "host")
 #: Types whose bytes come back to the client.
 SENT_BACK = ("local", "tar", "oci", "docker")
 
@@ -126,11 +127,6 @@ def options(request: Request, located: Mapping[str, Any], shared_key: str) -> di
     ``named_contexts``, ``context_tar``. Empty fields are left out.
     Raises ``ValueError``.
     """
-    if request.network not in ("", "default", "none", "host"):
-        raise ValueError(
-            f'network mode "{request.network}" not supported by buildkit - you can define a '
-            "custom network for your builder using the network driver-opt in buildx create"
-        )
     entitlements = list(request.allow)
     if request.network == "host" and "network.host" not in entitlements:
         entitlements.append("network.host")
@@ -154,7 +150,9 @@ def options(request: Request, located: Mapping[str, Any], shared_key: str) -> di
         "no_cache": request.no_cache,
         "no_cache_stages": request.no_cache_filter,
         "pull": request.pull,
-        "network": "" if request.network == "default" else request.network,
+        "network": request.network if request.network in ("none", "host") else "",
+        # Another one of the daemon's networks: buildx would refuse, the classic builder not.
+        "network_name": "" if request.network in _NETWORKS else request.network,
         "add_hosts": request.hosts,
         "limits": limits,
         "squash": request.squash,

@@ -66,11 +66,22 @@ def test_outputs_that_cannot_be(outputs: list[dict[str, str]], told: str) -> Non
         request.settle_outputs()
 
 
-def test_refusals() -> None:
+def test_networks() -> None:
     request = Request()
-    request.network = "mynet"
-    with pytest.raises(ValueError, match='network mode "mynet" not supported'):
-        options(request, {}, "")
+    found = {}
+    for name in ("default", "none", "host", "mynet"):
+        request.network = name
+        fields = options(request, {}, "")
+        found[name] = (fields.get("network"), fields.get("network_name"))
+    assert found == {
+        "default": (None, None),
+        "none": ("none", None),
+        "host": ("host", None),
+        "mynet": (None, "mynet"),
+    }
+
+
+def test_refusals() -> None:
     request = Request()
     request.attestations = {"foo": {}}
     with pytest.raises(ValueError, match="foo"):
