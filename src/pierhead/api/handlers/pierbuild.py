@@ -13,7 +13,7 @@ from aiohttp.web_response import Response, StreamResponse
 
 from pierhead.api.call import Call
 from pierhead.api.hijack import Hijacked, hijack
-from pierhead.errors import InvalidParameter
+from pierhead.errors import InvalidParameter, NotFound
 
 
 async def build(call: Call) -> StreamResponse:
@@ -146,7 +146,10 @@ async def mount_export(call: Call) -> StreamResponse:
 
 async def mount_remove(call: Call) -> StreamResponse:
     """``DELETE /pierhead/build/mounts/{id}``."""
-    freed = await call.engine.build.executor.mounts.remove([call.name])
+    kept = call.engine.build.executor.mounts
+    if all(mount.id != call.name for mount in kept.list()):
+        raise NotFound(f"no such cache mount: {call.name}")
+    freed = await kept.remove([call.name])
     return call.json({"SpaceReclaimed": freed})
 
 

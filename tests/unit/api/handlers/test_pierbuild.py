@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from pierhead.api.build.session import payloads
 from pierhead.build.execute.kept import Kept
 from pierhead.build.execute.model import RunStep, StepFailed
+from pierhead.build.execute.mounts import CacheMount
 from pierhead.build.export.model import Solved
 from pierhead.build.history import HistoryRecord, HistoryStep
 from pierhead.build.model import BuildOptions, BuildResult, Client, Emit, Output, StepDone, StepLog
@@ -49,11 +49,42 @@ class Shell:
         self.closed = True
 
 
+class Mounts:
+    def __init__(self) -> None:
+        self.kept = [
+            CacheMount(
+                id="/root/.cache",
+                name="/root/.cache",
+                size_bytes=5,
+                created_ns=1,
+                used_ns=2,
+                uses=3,
+                in_use=False,
+                shared=True,
+            )
+        ]
+
+    async def measure(self) -> None:
+        pass
+
+    def list(self) -> list[CacheMount]:
+        return self.kept
+
+    async def remove(self, ids: Sequence[str]) -> int:
+        self.kept = []
+        return 5
+
+    async def export(self, id: str) -> AsyncIterator[bytes]:
+        if id != "/root/.cache":
+            raise NotFound(f"no such cache mount: {id}")
+        yield b"tar"
+
+
 class Executor:
     def __init__(self) -> None:
         self.shell = Shell()
         self.asked: list[Any] = []
-        self.mounts = SimpleNamespace()
+        self.mounts = Mounts()
 
     def kept(self) -> Sequence[Kept]:
         step = RunStep(args=["false"])
@@ -285,6 +316,18 @@ async def test_history(tmp_path: Path) -> None:
         assert (await ask("DELETE", "/pierhead/build/history/r")).json() == {"removed": 1}
         assert (await ask("DELETE", "/pierhead/build/history")).status == 200
     assert builds.removed == ["r", ""]
+
+
+async def test_cache_mounts(tmp_path: Path) -> None:
+    async with serving(fake_engine(tmp_path, build=Builds()), tmp_path) as ask:
+        base = "/pierhead/build/mounts"
+        [mount] = (await ask("GET", base)).json()
+        assert (mount["id"], mount["size_bytes"]) == ("/root/.cache", 5)
+        answer = await ask("GET", f"{base}/%2Froot%2F.cache")
+        assert (answer.status, answer.body) == (200, b"tar")
+        assert (await ask("GET", f"{base}/x")).status == 404
+        assert (await ask("DELETE", f"{base}/x")).status == 404
+        assert (await ask("DELETE", f"{base}/%2Froot%2F.cache")).json() == {"SpaceReclaimed": 5}
 
 
 def test_long_events_are_cut_to_frames() -> None:
