@@ -310,6 +310,26 @@ async def test_failures_are_told_and_leave_nothing(steps: Lab, tmp_path: Path) -
     assert stat.S_ISDIR(os.stat(snapshots).st_mode)
 
 
+async def test_steps_cancelled_at_any_moment_leave_nothing(steps: Lab, tmp_path: Path) -> None:
+    base = await steps.base()
+    await steps.run(base, "true")
+
+    async def one(delay_s: float) -> None:
+        running = asyncio.ensure_future(steps.run(base, "echo > /f; sleep 1000"))
+        await asyncio.sleep(delay_s)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    await asyncio.gather(*(one(number * 0.004) for number in range(16)))
+    async with asyncio.timeout(20):
+        while os.listdir(tmp_path / "exec/build/steps"):
+            await asyncio.sleep(0.02)
+    snapshots = tmp_path / f"data/snapshots/{steps.snapshots.driver}/containers"
+    assert os.listdir(snapshots) == []
+    assert [path for path in mounts_below(tmp_path) if "/steps/" in path] == []
+
+
 async def test_a_lot_of_output_is_clipped_but_its_end_is_told(steps: Lab) -> None:
     base = await steps.base()
     with pytest.raises(StepFailed):

@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -141,22 +140,25 @@ class Executor:
 
     async def recover(self) -> None:
         """At start: remove what steps that a kill ended left. Kept failed steps stay."""
+        from pierhead.build.execute.running import delete_tree
+
         for name in os.listdir(self._steps):
             log.info("cleaning up after a build step", extra={"step": name})
-            await asyncio.to_thread(self._clean, self._steps / name)
-        await asyncio.to_thread(shutil.rmtree, self._networks, ignore_errors=True)
+            await asyncio.to_thread(self._stop, self._steps / name)
+            await delete_tree(self._steps / name)
+        await delete_tree(self._networks)
         for name in os.listdir(self._scratch):
-            await asyncio.to_thread(shutil.rmtree, self._scratch / name, ignore_errors=True)
+            await delete_tree(self._scratch / name)
         await self.mounts.recover()
         self._expire()
 
-    def _clean(self, directory: Path) -> None:
+    def _stop(self, directory: Path) -> None:
+        """End what runs in a step of an earlier pierd, and unmount all of it."""
         try:
             cgroups.remove(self._layout, (directory / "cgroup").read_text())
         except OSError:
             pass  # it had not come so far
         mounts.unmount_below(directory)
-        shutil.rmtree(directory, ignore_errors=True)
 
     async def close(self) -> None:
         """No step runs any more: end shells, give back ready namespaces."""

@@ -120,9 +120,11 @@ class Runner:
             await asyncio.shield(self._take_down(setup, step_id, ended=ended is not None))
 
     async def _take_down(self, setup: Setup, key: str, *, ended: bool) -> None:
-        await setup.leave(ended=ended)
-        setup.undo_mount_points(layers.upper_of(self._snapshots, key))
-        tasks.spawn(setup.delete(), name=f"clean up {setup.id[:14]}")
+        try:
+            await setup.leave(ended=ended)
+            setup.undo_mount_points(layers.upper_of(self._snapshots, key))
+        finally:
+            tasks.spawn(setup.delete(), name=f"clean up {setup.id[:14]}")
 
     async def _execute(
         self, setup: Setup, bundle: Path, step: RunStep, log: Callable[[int, bytes], None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from pathlib import Path
@@ -16,9 +17,13 @@ from typing import Final
 from pierhead.errors import Internal
 from pierhead.linux import cgroups, process
 from pierhead.runtime.crun import Runtime, RuntimeFailed, clean_message
+from pierhead.store.snapshots.trash import remove_few
+
+log = logging.getLogger(__name__)
 
 _START_S: Final = 60.0
 _NO_STATUS: Final = 255
+_FEW: Final = 256
 
 
 class Running:
@@ -53,8 +58,8 @@ async def start(
     """Run ``bundle``/config.json; the runtime keeps its state in ``state``.
 
     With ``console`` the process gets a terminal, whose other end the runtime sends to that
-    socket. Raises ``RuntimeFailed`` with its message. When this is cancelled the caller has
-    to see to what may have been made (``end``).
+    socket. Raises ``RuntimeFailed`` with its message. When this is cancelled, which takes
+    until the runtime has come to its end, the caller has to ``end`` what was started.
     """
     pid_file, log_file = state / "pid", state / "log"
     os.makedirs(state, mode=0o700, exist_ok=True)
@@ -64,15 +69,8 @@ async def start(
     ]  # fmt: skip
     if console is not None:
         argv.append(f"--console-socket={console}")
-    child = process.spawn(
-        [*argv, step_id], stdin=stdin, stdout=stdout, stderr=stderr, cwd=bundle, new_session=True
-    )
-    try:
-        async with asyncio.timeout(_START_S):
-            code = await child.wait()
-    except BaseException:
-        child.kill()
-        raise
+    child = process.spawn([*argv, step_id], stdin=stdin, stdout=stdout, stderr=stderr, cwd=bundle)
+    code = await _finish(child)
     if code:
         raise RuntimeFailed(_message(log_file))
     try:
@@ -80,7 +78,7 @@ async def start(
     except (OSError, ValueError) as error:
         raise Internal(f"the OCI runtime did not tell the step's process: {error}") from error
     try:
-        await _inherit(started.pid, child.pid)
+        await _inherit(started.pid)
     except BaseException:
         started.kill()
         started.close()
@@ -88,28 +86,39 @@ async def start(
     return started
 
 
-async def _inherit(pid: int, group: int) -> None:
+async def _finish(child: process.Child) -> int:
+    """The runtime's exit code. Cancelled, it still lets the runtime come to its end.
+
+    crun does its work in a process that has left its session: killed now, the one would
+    go on without the other, and start the step after everything else was taken down.
+    """
+    try:
+        async with asyncio.timeout(_START_S):
+            return await child.wait()
+    except asyncio.CancelledError:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_START_S):
+                await child.wait()
+        raise
+    finally:
+        child.kill()
+
+
+async def _inherit(pid: int) -> None:
     """Wait until ``pid`` is our child, and reap the helper that was its parent.
 
-    crun forks before it does anything and returns when that child says so, which may still
-    be about to exit. ``group`` is the process group of both.
+    crun returns when its helper says that the step runs; the helper may be about to exit.
     """
     parent = _parent(pid)
-    if parent not in (os.getpid(), 0):
-        with contextlib.suppress(ProcessLookupError):
-            pidfd = os.pidfd_open(parent)
-            try:
-                await process.wait_pidfd(pidfd)
-            finally:
-                os.close(pidfd)
-    _reap_helper(group, pid)
-
-
-def _reap_helper(group: int, pid: int) -> None:
-    with contextlib.suppress(ChildProcessError):
-        found = os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if found is not None and found.si_pid != pid:
-            os.waitid(os.P_PID, found.si_pid, os.WEXITED | os.WNOHANG)
+    if parent in (os.getpid(), 0):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(parent)
+        try:
+            await process.wait_pidfd(pidfd)
+            process.reap(pidfd)
+        finally:
+            os.close(pidfd)
 
 
 def _parent(pid: int) -> int:
@@ -130,6 +139,18 @@ def _message(log_file: Path) -> str:
         return clean_message(log_file.read_text(errors="replace"))
     except OSError:
         return "the OCI runtime failed without a message"
+
+
+async def delete_tree(directory: Path) -> None:
+    """Delete a step's files; never what is mounted there, should something still be."""
+    try:
+        if await asyncio.to_thread(remove_few, os.fspath(directory), _FEW):
+            return
+    except OSError:
+        pass  # rm says why; somebody else may have been deleting there as well
+    done = await process.run(["rm", "-rf", "--one-file-system", "--", os.fspath(directory)])
+    if done.returncode:
+        log.warning("a step's files were not deleted: %s", done.stderr.decode(errors="replace"))
 
 
 async def end(layout: cgroups.Layout, cgroup: str) -> None:

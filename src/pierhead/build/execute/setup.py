@@ -15,9 +15,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,12 +118,14 @@ class Setup:
 
     async def leave(self, *, ended: bool) -> None:
         """Unmount and give back. ``ended``: the process came to its own end."""
-        if self._mounted:
-            self._parts.snapshots.unmount(self.rootfs)
-        await self._attachments.release()
-        if self._lent is not None:
-            clean = ended and not self._step.insecure
-            await self._parts.pool.give_back(self._lent, clean=clean)
+        try:
+            if self._mounted:
+                self._parts.snapshots.unmount(self.rootfs)
+        finally:
+            await self._attachments.release()
+            if self._lent is not None:
+                clean = ended and not self._step.insecure
+                await self._parts.pool.give_back(self._lent, clean=clean)
 
     def undo_mount_points(self, upper: Path) -> None:
         """After ``leave``: no trace of what was mounted may be in the snapshot."""
@@ -134,8 +134,8 @@ class Setup:
     async def delete(self) -> None:
         """After ``leave``: its files and control group; takes a moment, in nobody's way."""
         await running.end(self._parts.layout, self.cgroup)
-        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
-        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+        await running.delete_tree(self.directory)
+        await running.delete_tree(self._scratch)
 
     def _write_bundle(self, lent: Lent, program: Program | None) -> Path:
         step, settings = self._step, self._parts.settings
