@@ -83,3 +83,12 @@ def test_proxies() -> None:
     build_args = {"http_proxy": "mine"}
     perform.add_proxies(cli, build_args)  # type: ignore[arg-type]
     assert build_args == {"http_proxy": "mine", "NO_PROXY": "x", "no_proxy": "x"}
+
+
+def test_local_caches() -> None:
+    request = Request()
+    request.outputs = [{"type": "image"}, {"type": "tar", "dest": "x"}]
+    request.cache_to = [{"type": "inline"}, {"type": "local", "dest": "c"}]
+    request.cache_from = [{"type": "registry", "ref": "r"}, {"type": "local", "src": "/c"}]
+    assert set(perform._cache_targets(request)) == {1001}
+    assert perform._cache_sources(request) == {"cache-from:1": "/c"}
