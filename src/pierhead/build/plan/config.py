@@ -16,6 +16,7 @@ import msgspec
 
 from pierhead.build.dockerfile import model
 from pierhead.build.plan import texts
+from pierhead.engine.containers.signals import parse_signal
 from pierhead.errors import InvalidParameter
 from pierhead.oci.image_config import HealthcheckConfig, ImageConfig, RunConfig
 
@@ -23,7 +24,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PORT: Final = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
-_SIGNAL: Final = re.compile(r"(SIG)?(RT(MIN|MAX)([+-]\d+)?|[A-Z]+\d?)", re.IGNORECASE | re.ASCII)
 
 
 def clone(struct: S) -> S:
@@ -154,9 +154,12 @@ class ConfigState:
         return f"VOLUME {texts.plain_list(item.paths)}"
 
     def set_stop_signal(self, item: model.StopSignal) -> str:
-        number = item.signal.isascii() and item.signal.isdigit() and 0 < int(item.signal) <= 64
-        if not number and not _SIGNAL.fullmatch(item.signal):
-            raise InvalidParameter(f"invalid signal: {item.signal}")
+        try:
+            parse_signal(item.signal)
+        except InvalidParameter as error:
+            if self.classic:
+                raise InvalidParameter(f"Invalid signal: {item.signal}") from error
+            raise
         self.run.stop_signal = item.signal
         return f"STOPSIGNAL {item.signal}"
 

@@ -341,7 +341,12 @@ class _Dispatch:
             location=scope.source.label(item.location),
             classic=scope.classic,
         )
-        op = CopyOp(parts=self._parts(item, request, origin), request=request, is_add=is_add)
+        op = CopyOp(
+            parts=self._parts(item, request, origin),
+            request=request,
+            is_add=is_add,
+            written=item.destination,
+        )
         shown = self._shown()
         name = scope.name(shown, trigger=self._trigger)
         history = self._copy_history(item)
@@ -399,7 +404,6 @@ class _Dispatch:
         )
 
     def _check_copy(self, item: Copy | Add) -> None:
-        several = len(item.sources) + len(item.inline) > 1
         if isinstance(item, Copy):
             for source in item.sources:
                 if "://" in source and urls.is_git(source):
@@ -411,12 +415,6 @@ class _Dispatch:
                 raise InvalidParameter("checksum can't be specified for multiple sources")
             if not (urls.is_http(item.sources[0]) or urls.is_git(item.sources[0])):
                 raise InvalidParameter("checksum requires HTTP(S) or Git sources")
-        if several and not item.destination.endswith(("/", "/.")) and item.destination != ".":
-            if self._scope.classic:
-                raise InvalidParameter(
-                    f"When using {item.name} with more than one source file, the destination "
-                    "must be a directory and end with a /"
-                )
 
     def _copy_history(self, item: Copy | Add) -> str:
         if self._scope.classic:

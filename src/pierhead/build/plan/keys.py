@@ -16,7 +16,7 @@ from pierhead.build.files.model import CopyRequest
 from pierhead.build.plan.model import RunOp, WorkdirOp
 from pierhead.oci.digest import ChainId, Digest, sha256
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when a step's result changes for the same key."""
 
 Parts = Mapping[str, Any]
@@ -52,7 +52,7 @@ def run(
         "files": [[file.path, digest(file.data), file.mode] for file in op.files],
         "network": op.network.value,
         "insecure": op.insecure,
-        "devices": [device.name for device in op.devices],
+        "devices": [[device.name, device.required] for device in op.devices],
         "hosts": [list(host) for host in add_hosts],
         "platform": platform,
         "hostname": hostname,

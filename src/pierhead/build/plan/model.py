@@ -99,6 +99,8 @@ class CopyOp:
     request: CopyRequest
     """Destination and flags; each part's request has its sources as well."""
     is_add: bool = False
+    written: str = ""
+    """The destination as it stands in the Dockerfile, expanded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

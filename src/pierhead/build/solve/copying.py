@@ -66,6 +66,12 @@ class CopyWork(Work):
                 await runner.ensure(tree.source.chain_id)
             found.append(await runner.files.select(tree.source, part.request))
         self.files = found
+        several = sum(selection.roots for selection in found) > 1
+        if several and op.request.classic and not op.written.endswith("/"):
+            raise InvalidParameter(
+                f"When using {'ADD' if op.is_add else 'COPY'} with more than one source file, the "
+                "destination must be a directory and end with a /"
+            )
         return keys.copy(self.base, op.request, [selection.digest for selection in found])
 
     async def do(self, flight: Flight[Result]) -> tuple[Layer | None, bool, RunOutcome | None]:
@@ -109,7 +115,11 @@ class WorkdirWork(Work):
 
 def words(error: PierError, *, classic: bool, op: object) -> PierError:
     """A step's error as each builder puts it: the classic one has words of its own for COPY."""
-    if not classic or not isinstance(op, CopyOp) or error.kind != "not_found":
+    if not classic or not isinstance(op, CopyOp):
+        return error
+    if op.is_add and error.message.startswith("COPY failed: "):
+        return InvalidParameter(f"ADD failed: {error.message.removeprefix('COPY failed: ')}")
+    if error.kind != "not_found":
         return error
     if not error.message.startswith('"'):  # not a file: the image of --from
         images = [part.origin.name for part in op.parts if isinstance(part.origin, FromImage)]

@@ -63,6 +63,8 @@ def test_errors_have_their_place(plan: Make) -> None:
     assert "set-A" in raised.value.message
 
 
-def test_several_sources_need_a_directory_in_the_classic(plan: Make) -> None:
-    with pytest.raises(BuildError, match="When using COPY with more than one source file"):
-        plan("FROM busybox\nCOPY a b /c\n", classic=True)
+def test_signals_must_exist(plan: Make) -> None:
+    assert plan("FROM busybox\nSTOPSIGNAL rtmin+3\n").stages[0].config.config.stop_signal
+    for classic, word in ((True, "Invalid"), (False, "invalid")):
+        with pytest.raises(BuildError, match=f"{word} signal: FOO"):
+            plan("FROM busybox\nSTOPSIGNAL FOO\n", classic=classic)
