@@ -250,7 +250,7 @@ def _rows(table: Table, ways: list[Builder], base: Path, samples: int) -> None:
         f"four independent stages of {STAGE_S:g} s", figures, "s",
         f"at most {1.2 * STAGE_S:g}", figures["pierd"] <= 1.2 * STAGE_S,
     )  # fmt: skip
-    _context_rows(table, ways, base, samples)
+    _context_rows(table, ways, base, min(samples, 3))
     _apt_row(table, ways, base, 1 if samples < 5 else 3)
 
 

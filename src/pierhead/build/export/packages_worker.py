@@ -91,7 +91,8 @@ def dpkg(text: str, path: str, *, always: bool = False) -> Iterator[Package]:
             continue
         package = _package("deb", name, version, path)
         _add(package, "arch", fields.get("architecture", ""))
-        _add(package, "source", fields.get("source", ""))
+        source, _, version = fields.get("source", "").partition(" (")  # "bash (5.2-1)"
+        _add(package, "source", f"{source}@{version.rstrip(')')}" if version else source)
         _add(package, "supplier", fields.get("maintainer", ""))
         yield package
 

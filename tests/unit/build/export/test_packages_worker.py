@@ -12,7 +12,7 @@ DPKG = """Package: bash
 Status: install ok installed
 Maintainer: Matthias <m@example.org>
 Architecture: amd64
-Source: bash-src
+Source: bash-src (5.1)
 Version: 5.2
 Description: shell
  with: more text
@@ -60,7 +60,7 @@ def test_it_reads_every_database(tmp_path: Path) -> None:
         ("pypi", "old", "0.1"),
     ]
     bash = found["packages"][2]
-    assert bash["arch"] == "amd64" and bash["source"] == "bash-src"
+    assert bash["arch"] == "amd64" and bash["source"] == "bash-src@5.1"
 
 
 def test_rpm_s_sqlite_database(tmp_path: Path) -> None:
