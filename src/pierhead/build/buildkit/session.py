@@ -27,6 +27,8 @@ MESSAGE_BYTES: Final = 1 << 20
 LOCAL_STORE: Final = "local:"
 OCI_STORE: Final = "oci:"
 """Prefixes of content stores' ids: a directory of ``--cache-to/from``, an OCI layout."""
+LAYOUT_PREFIX: Final = "oci-layout:"
+"""How a build names an OCI layout that is a named context."""
 
 FILE_SYNC: Final = "/moby.filesync.v1.FileSync/DiffCopy"
 FILE_SEND: Final = "/moby.filesync.v1.FileSend/DiffCopy"
@@ -143,7 +145,9 @@ class SessionClient:
         from pierhead.build.buildkit.filesync import PACKET, RemoteListing, metadata_of
         from pierhead.build.buildkit.wire import batches
 
-        store_id = self._cache_sources.get(name, name if name.startswith(OCI_STORE) else "")
+        store_id = self._cache_sources.get(name, "")
+        if name.startswith(LAYOUT_PREFIX):
+            store_id = OCI_STORE + name.removeprefix(LAYOUT_PREFIX)
         if store_id:
             from pierhead.build.buildkit.stores import StoreListing
 

@@ -205,6 +205,21 @@ async def test_a_cache_goes_into_the_clients_store(tmp_path: Path) -> None:
     assert client.cache_manifests == ['{"digest":"sha256:aa","size":3}']
 
 
+async def test_stores_as_local_sources() -> None:
+    client = SessionClient(Sessions(), "s")
+    client.serve_also(local_sessions={}, upload_id="", cache_sources={"cache-from:0": "local:/c"})
+    asked: list[str] = []
+
+    async def store(store_id: str) -> Any:
+        asked.append(store_id)
+
+    client.store = store  # type: ignore[method-assign]
+    for name in ("cache-from:0", "oci-layout:abc"):
+        async for listing in client.local(name, Wanted()):
+            assert [file async for file in listing.files()] == []
+    assert asked == ["local:/c", "oci:abc"]
+
+
 async def test_sessions_appear_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     sessions = Sessions()
     channel: Any = SimpleNamespace(close=lambda: None)
