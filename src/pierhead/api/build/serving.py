@@ -14,6 +14,7 @@ from pierhead import tasks
 from pierhead.api.build import drawing, parameters
 from pierhead.api.build.classic import ClassicClient
 from pierhead.api.call import Call, closing
+from pierhead.build.dockerfile.errors import BuildError
 from pierhead.build.model import BuildResult, Event
 from pierhead.errors import InvalidParameter, PierError
 
@@ -53,6 +54,8 @@ async def classic(call: Call) -> StreamResponse:
             with contextlib.suppress(asyncio.CancelledError):
                 await work
     if isinstance(result, Exception):
+        if isinstance(result, BuildError) and result.lexical:
+            result = InvalidParameter(f"failed to parse {options.dockerfile}: {result.message}")
         return await _failed(reply, drawn, result)
     return await reply.end(
         drawn.finish(_image_id(result), options.tags, squashed=options.squash), _image_id(result)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from pierhead.build.dockerfile.errors import BuildError
 from pierhead.build.execute.model import StepFailed
 from pierhead.build.model import (
     BuildOptions,
@@ -129,6 +130,10 @@ async def test_errors_before_and_after_the_first_message(tmp_path: Path) -> None
         assert answer.status == 404
         assert answer.message == "Cannot locate specified Dockerfile: Dockerfile"
         assert (await ask("POST", "/build?version=3", b"")).status == 400
+    lexical = Builds(early=BuildError("file with no instructions", lexical=True))
+    async with serving(fake_engine(tmp_path, build=lexical), tmp_path) as ask:
+        answer = await ask("POST", "/build?dockerfile=x", b"")
+        assert answer.message == "failed to parse x: file with no instructions"
     async with serving(fake_engine(tmp_path, build=Builds(fail)), tmp_path) as ask:
         answer = await ask("POST", "/build?forcerm=1", b"")
         assert answer.status == 200
