@@ -72,6 +72,8 @@ class Door:
         self._answers = answers
         self._channels: dict[int, _Channel] = {}
         self._ready: list[int] = []
+        #: Channels that are connections to ssh agents.
+        self._agents: set[int] = set()
         self._result: dict[str, Any] | None = None
         self._canceled = False
         self._cancel_sent = False
@@ -120,8 +122,9 @@ class Door:
         poll = select.poll()
         poll.register(stream.fileno(), _READ)
         agents = {}
-        for number, channel in self._channels.items():
-            if channel.agent is not None and channel.window > 0:
+        for number in self._agents:
+            channel = self._channels[number]
+            if channel.window > 0:
                 agents[channel.agent.fileno()] = number
                 poll.register(channel.agent.fileno(), _READ)
         waiting = bool(stream.connection.buffer) or bool(self._ready)
@@ -181,6 +184,8 @@ class Door:
             stream.send(_fail(number, error))
             return
         self._channels[number] = channel
+        if channel.agent is not None:
+            self._agents.add(number)
         if channel.payloads is not None:
             self._ready.append(number)
 
@@ -278,6 +283,7 @@ class Door:
     def _end(self, number: int) -> None:
         """Forget a channel, close what belongs to it."""
         channel = self._channels.pop(number, None)
+        self._agents.discard(number)
         if channel is None:
             return
         if channel.target is not None:
