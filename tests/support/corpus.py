@@ -3,7 +3,8 @@
 ``case.toml`` has: ``about``; ``dockerfile``, ``target``, ``build_args``, ``secrets`` (id to text),
 ``contexts`` (``--build-context``: directories of the case, or URLs); ``setup``, a shell script that
 runs in a copy of the case and makes what git can't keep (modes, links, archives); ``serves``, a
-directory that is there over HTTP as the build arg ``SERVER``; ``needs`` (``debian``, ``pypi``,
+directory that is there over HTTP as the build arg ``SERVER``; ``git``, a repository that ``setup``
+made, served as ``GIT``; ``ssh``, an agent's socket is given; ``needs`` (``debian``, ``pypi``,
 ``npm``); ``slow``; ``fails``, what the error says; ``clients``, if not all can say what it needs;
 ``docker20``, by which builder docker 20.10 builds it, too (``classic``, ``buildkit``, or "");
 ``own_classic``; ``compare``, whether the results are the same each time; and ``[[check]]``: a
@@ -18,8 +19,11 @@ import http.server
 import os
 import platform
 import shutil
+import signal
+import socket
 import subprocess
 import threading
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +53,8 @@ class Case:
     contexts: Mapping[str, str] = field(default_factory=dict)
     setup: str = ""
     serves: str = ""
+    git: str = ""
+    ssh: bool = False
     needs: Sequence[str] = ()
     slow: bool = False
     fails: str = ""
@@ -106,7 +112,13 @@ class Prepared:
                 found += ["--secret", f"id={key},src={self.context.parent / key}"]
             for key, value in self.case.contexts.items():
                 found += ["--build-context", f"{key}={self.of_context(value)}"]
+            if self.case.ssh:
+                found += ["--ssh", f"default={self.agent}"]
         return [*found, str(self.context)]
+
+    @property
+    def agent(self) -> Path:
+        return self.context.parent / "agent"
 
     def of_context(self, value: str) -> str:
         return value if "://" in value else str(self.context / value)
@@ -131,7 +143,45 @@ def prepared(case: Case, base: Path) -> Iterator[Prepared]:
         args = dict(case.build_args)
         if case.serves:
             args["SERVER"] = stack.enter_context(_served(context / case.serves))
-        yield Prepared(case, context, args)
+        if case.git:
+            repository = context.parent / "git" / case.git
+            repository.parent.mkdir()
+            (context / case.git).rename(repository)
+            args["GIT"] = stack.enter_context(_git_daemon(repository))
+        found = Prepared(case, context, args)
+        if case.ssh:
+            # Nobody answers: that there is a socket is all that a step can see here.
+            agent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            agent.bind(str(found.agent))
+            agent.listen()
+        yield found
+
+
+@contextlib.contextmanager
+def _git_daemon(repository: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    argv = [
+        *("git", "daemon", "--export-all", "--listen=127.0.0.1", f"--port={port}"),
+        *("--reuseaddr", f"--base-path={repository.parent}", str(repository.parent)),
+    ]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, "git daemon has ended"
+                assert time.monotonic() < deadline, "git daemon does not answer"
+                time.sleep(0.02)
+        yield f"git://127.0.0.1:{port}/{repository.name}"
+    finally:
+        # It has a child that does the work.
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 @contextlib.contextmanager
