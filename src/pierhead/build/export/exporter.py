@@ -137,12 +137,14 @@ class Exporter:
             kind = "docker" if target.docker else "oci"
             with step(emit, seed, f"exporting to {kind} image format") as progress:
                 prepared = await self._prepare(solved, target, progress)
+                _tell_provenance(prepared, result)
                 await self._archive.run(
                     prepared, target, client.receive(output), lease, progress, result
                 )
         elif target is not None:
             with step(emit, seed, "exporting to image") as progress:
                 prepared = await self._prepare(solved, target, progress)
+                _tell_provenance(prepared, result)
                 await self._image.run(prepared, target, client, lease, progress, result)
 
     async def _prepare(
@@ -199,3 +201,14 @@ class Exporter:
             await self._attester.statements(solved, image, explicit=explicit, now_ns=time.time_ns())
             for image in solved.images
         ]
+
+
+def _tell_provenance(prepared: Sequence[Prepared], result: BuildResult) -> None:
+    """The predicates, for the metadata file, under the names that buildx gives them."""
+    for each in prepared:
+        for statement in each.statements:
+            if str(statement["predicateType"]).startswith("https://slsa.dev/provenance/"):
+                key = "buildx.build.provenance"
+                if len(prepared) > 1:
+                    key += f"/{each.assembled.platform}"
+                result.metadata[key] = statement["predicate"]

@@ -56,6 +56,7 @@ async def test_a_default_provenance_doesn_t_make_a_local_image_an_index(build: B
     assert result.digest is None
     solved.options.provenance = {"mode": "min"}
     result = await build.export(solved)
+    assert "runDetails" in result.metadata["buildx.build.provenance"]
     assert build.world.images.index.targets["docker.io/library/app:latest"] == result.digest
 
 
