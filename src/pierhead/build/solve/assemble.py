@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from pierhead.build.export.model import Assembled, Material
 from pierhead.build.plan.config import clone
@@ -15,6 +16,8 @@ from pierhead.engine.images.index import ImageIndex
 from pierhead.oci.digest import ChainId
 from pierhead.oci.image_config import History, ImageConfig, RootFs
 from pierhead.store.snapshots import Snapshotter
+
+_NO_HISTORY: Final = "buildkit.exporter.image.v0"
 
 
 def assemble(
@@ -64,13 +67,22 @@ def _config(plan: Plan, stages: Stages, diff_ids: Sequence[str]) -> ImageConfig:
     config.container = config.docker_version = config.comment = ""
     config.container_config = None
     config.rootfs = RootFs(diff_ids=list(diff_ids))  # type: ignore[arg-type]
-    config.history = _history(plan, stages, plan.target)
+    config.history = _whole(_history(plan, stages, plan.target), len(diff_ids))
     config.created = config.history[-1].created if config.history else ""
     if plan.epoch_s is not None:
         config.created = format_rfc3339(plan.epoch_s * 1_000_000_000)
     elif not config.created:
         config.created = format_rfc3339(time.time_ns())
     return config
+
+
+def _whole(history: list[History], layers: int) -> list[History]:
+    """One entry that isn't empty for each layer: some bases (a directory) bring no history."""
+    missing = layers - sum(not entry.empty_layer for entry in history)
+    if missing <= 0:
+        return history
+    created = next((entry.created for entry in history if entry.created), "")
+    return [*(History(created=created, comment=_NO_HISTORY) for _ in range(missing)), *history]
 
 
 def _history(plan: Plan, stages: Stages, index: int) -> list[History]:

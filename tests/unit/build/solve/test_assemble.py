@@ -111,3 +111,9 @@ def test_the_platform_that_was_asked_for() -> None:
     made = image(plan, {0: StageResult(chain_id=None, created_ns=[None])})
     assert (made.config.architecture, made.config.variant) == ("arm", "v7")
     assert made.chains == ()
+
+
+def test_layers_without_history_get_entries() -> None:
+    plan = planned("FROM scratch\nCMD x\n")
+    made = image(plan, {0: StageResult(chain_id=ChainId("c1"), created_ns=[None])})
+    assert [entry.empty_layer for entry in made.config.history] == [False, True]
