@@ -256,9 +256,11 @@ def check_entitlements(targets: dict[str, Target], allowed: list[str]) -> None:
 def build_all(cli: Cli, options: Options, targets: dict[str, Target]) -> int | None:
     """Build targets; the exit code."""
     from pierhead.cli.build import outcome, perform
+    from pierhead.cli.build.command import check_builder
     from pierhead.cli.build.door import BuildFailed
     from pierhead.cli.build.progress.display import Display
 
+    check_builder(options)
     mode = options.string("progress")
     if not options.changed("progress"):
         mode = getenv("BUILDKIT_PROGRESS") or mode

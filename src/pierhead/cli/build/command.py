@@ -105,8 +105,28 @@ def progress_mode(options: Options, cli: Cli) -> tuple[str, bool]:
     return ("quiet" if quiet or mode == "none" else mode), quiet
 
 
+_DEPRECATED = (
+    ("isolation", "isolation flag is deprecated with BuildKit."),
+    (
+        "security-opt",
+        'security-opt flag is deprecated. "RUN --security=insecure" should be used with BuildKit.',
+    ),
+)
+
+
+def check_builder(options: Options) -> None:
+    """There is one builder, the daemon. Raises ``CliError`` for others."""
+    name = options.string("builder") or getenv("BUILDX_BUILDER")
+    if name not in ("", "default"):
+        raise CliError(f'ERROR: no builder "{name}" found: Pierhead has one, "default": the daemon')
+
+
 def build(cli: Cli, options: Options, args: list[str]) -> int | None:
     """POST /pierhead/build, or POST /build where the daemon is a Docker."""
+    check_builder(options)
+    for flag, told in _DEPRECATED:
+        if options.changed(flag):
+            cli.err(f"WARNING: {told}\n")
     request = request_of(options, args[0])
     request.debug = options.flag("debug")
     mode, quiet = progress_mode(options, cli)

@@ -118,3 +118,10 @@ def test_checks(answer: dict[str, Any], tmp_path: Path) -> None:
     answer["result"] = {"described": {"args": [{"name": "A"}]}}
     assert "BUILD ARG" in run(f"build --call outline {tmp_path}").out
     assert os.path.isdir(tmp_path) and command.FLAGS
+
+
+def test_there_is_one_builder(answer: dict[str, Any], tmp_path: Path) -> None:
+    assert run(f"build -q --builder default {tmp_path}").code == 0
+    result = run(f"build --builder other {tmp_path}")
+    assert result.code == 1 and 'no builder "other" found' in result.err
+    assert "deprecated" in run(f"build -q --security-opt x {tmp_path}").err
