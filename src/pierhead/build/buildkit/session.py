@@ -27,6 +27,8 @@ MESSAGE_BYTES: Final = 1 << 20
 LOCAL_STORE: Final = "local:"
 OCI_STORE: Final = "oci:"
 """Prefixes of content stores' ids: a directory of ``--cache-to/from``, an OCI layout."""
+EXPORT_STORE: Final = "export"
+"""The store that takes an OCI layout as output."""
 LAYOUT_PREFIX: Final = "oci-layout:"
 """How a build names an OCI layout that is a named context."""
 
@@ -216,9 +218,9 @@ class SessionClient:
         return (reply.Username, reply.Secret) if reply.Username or reply.Secret else None
 
     def receive(self, output: Output) -> Receiver:
-        if output.attributes.get("cache") == "true":
+        if output.attributes.get("cache") == "true" or output.attributes.get("tar") == "false":
             return _StoreReceiver(self, output)
-        if output.type == "local" or output.attributes.get("tar") == "false":
+        if output.type == "local":
             return _DirectoryReceiver(self, output)
         return _FileReceiver(self, output)
 
@@ -338,14 +340,18 @@ class _DirectoryReceiver(_SpoolReceiver):
 
 
 class _StoreReceiver(_SpoolReceiver):
-    """An OCI layout that goes into the client's content store: ``--cache-to type=local``."""
+    """An OCI layout that goes into the client's content store: ``--cache-to type=local``, and
+    ``--output type=oci,tar=false``."""
 
     async def _send(self, spool: IO[bytes]) -> None:
         from pierhead.build.buildkit.stores import put_layout
 
-        store_id = LOCAL_STORE + self._output.attributes.get("dest", "")
-        store = await self._client.store(store_id)
-        self._client.cache_manifests.append(await put_layout(store, spool))
+        attributes = self._output.attributes
+        cache = attributes.get("cache") == "true"
+        store_id = LOCAL_STORE + attributes.get("dest", "") if cache else EXPORT_STORE
+        index = await put_layout(await self._client.store(store_id), spool)
+        if cache:
+            self._client.cache_manifests.append(index)
 
 
 class _Agent:

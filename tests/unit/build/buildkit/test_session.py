@@ -185,8 +185,10 @@ async def test_a_cache_goes_into_the_clients_store(tmp_path: Path) -> None:
 
     client = SessionClient(Sessions(), "s", spool=tmp_path)
 
+    asked: list[str] = []
+
     async def store(store_id: str) -> Any:
-        assert store_id == "local:/cache"
+        asked.append(store_id)
         return Store()
 
     client.store = store  # type: ignore[method-assign]
@@ -201,7 +203,11 @@ async def test_a_cache_goes_into_the_clients_store(tmp_path: Path) -> None:
     to = client.receive(output)
     await to.write(out.getvalue())
     await to.close()
-    assert written == [("sha256:aa", b"abc")]
+    to = client.receive(Output(type="oci", attributes={"tar": "false"}))
+    await to.write(out.getvalue())
+    await to.close()
+    assert asked == ["local:/cache", "export"]
+    assert written == [("sha256:aa", b"abc")] * 2
     assert client.cache_manifests == ['{"digest":"sha256:aa","size":3}']
 
 
