@@ -94,7 +94,7 @@ class Channel:
         self._taken += len(payload)
         if self._taken >= wire.WINDOW_BYTES // 2 and not self._ended:
             granted, self._taken = self._taken, 0
-            await self._door.send(wire.frame(wire.WINDOW, self.number, granted.to_bytes(4, "big")))
+            self._door.post(wire.frame(wire.WINDOW, self.number, granted.to_bytes(4, "big")))
         return payload
 
     async def whole(self, limit_bytes: int) -> bytes:
@@ -139,9 +139,9 @@ class Channel:
 class Door:
     """``build.model.Client`` over a stream whose other side is ``pier build``."""
 
-    def __init__(self, stream: Stream, decoder: wire.Decoder | None = None) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._decoder = decoder or wire.Decoder()
+        self._decoder = wire.Decoder()
         self._channels: dict[int, Channel] = {}
         self._last = 0
         self._gone: Exception | None = None

@@ -20,6 +20,7 @@ from pierhead.errors import PierError
 log = logging.getLogger(__name__)
 
 _BATCH_EVENTS: Final = 200
+_TEXT_LIMIT: Final = 32 << 10  # characters; each is at most 12 bytes of JSON
 
 
 class Session:
@@ -31,6 +32,7 @@ class Session:
         self._door = Door(protocol)
         self._events: list[Event] = []
         self._news = asyncio.Event()
+        self._over = False  # no more events come
         self._solved: Solved | None = None
         self._ref = ""
         self._failed = ""  # the step that did
@@ -51,8 +53,9 @@ class Session:
             await asyncio.wait({reader, work}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():  # canceled, or the client has left
                 await end(work)
-            await end(events)
-            await self._flush()
+            self._over = True
+            self._news.set()
+            await events
             if (fault := self._door.fault) is not None:
                 await self._say(wire.FAILED, forms.failure(fault, self._ref))
             elif work.cancelled():
@@ -62,7 +65,9 @@ class Session:
                 if not isinstance(outcome, PierError | ConnectionError):
                     log.error("build failed", exc_info=outcome)
                 failure = forms.failure(outcome, self._ref)
-                await self._say(wire.FAILED, {**failure, "step": self._failed})
+                if self._failed:
+                    failure["step"] = self._failed
+                await self._say(wire.FAILED, failure)
             else:
                 await self._say(wire.RESULT, outcome)
                 if self._solved is not None:
@@ -101,37 +106,37 @@ class Session:
     async def _tell(self) -> None:
         """Send events as they come; what gathers meanwhile goes together."""
         with contextlib.suppress(ConnectionError):
-            while True:
+            while self._events or not self._over:
                 await self._news.wait()
-                self._news.clear()
-                await self._flush()
-
-    async def _flush(self) -> None:
-        while self._events:
-            batch = self._events[:_BATCH_EVENTS]
-            del self._events[:_BATCH_EVENTS]
-            for payload in payloads([forms.event(event) for event in batch]):
-                await self._protocol.write(wire.frame(wire.EVENTS, 0, payload))
+                batch = self._events[:_BATCH_EVENTS]
+                del self._events[:_BATCH_EVENTS]
+                if not self._events and not self._over:
+                    self._news.clear()
+                for payload in payloads([forms.event(event) for event in batch]):
+                    await self._protocol.write(wire.frame(wire.EVENTS, 0, payload))
 
     async def _say(self, kind: int, fields: dict[str, Any]) -> None:
         await self._protocol.write(wire.json_frame(kind, 0, fields))
 
 
 def payloads(events: list[dict[str, Any]]) -> list[bytes]:
+    """Events as JSON lists, each small enough for a frame.
+
+    A long log comes in pieces; of other long texts (a Dockerfile that a warning quotes) only
+    the beginning.
+    """
     payload = wire.encode(events)
-    if len(payload) <= wire.PAYLOAD_LIMIT_BYTES:
-        return [payload]
+    if not events or len(payload) <= wire.PAYLOAD_LIMIT_BYTES:
+        return [payload] if events else []
     if len(events) > 1:
         half = len(events) // 2
         return payloads(events[:half]) + payloads(events[half:])
-    event = events[0]
-    for name in ("data", "source"):  # all that may be long; a log of this size comes in pieces
-        if len(text := event.get(name, "")) > 1:
-            half = len(text) // 2
-            return payloads([{**event, name: text[:half]}]) + (
-                payloads([{**event, name: text[half:]}]) if name == "data" else []
-            )
-    return []
+    [event] = events
+    half = len(text := event.get("data", "")) // 2
+    if half:
+        return payloads([{**event, "data": text[:half]}, {**event, "data": text[half:]}])
+    cut = {key: v[:_TEXT_LIMIT] if isinstance(v, str) else v for key, v in event.items()}
+    return [wire.encode([cut])]
 
 
 async def end(task: asyncio.Task[Any]) -> None:

@@ -335,3 +335,6 @@ def test_long_events_are_cut_to_frames() -> None:
     found = [event for payload in payloads(events) for event in wire.decode(payload)]
     assert "".join(event.get("data", "") for event in found) == "x" * (3 << 20)
     assert found[-1] == {"type": "done"}
+    assert payloads([]) == []
+    [payload] = payloads([{"type": "warning", "source": "\udcff" * (1 << 20)}])
+    assert len(payload) <= wire.PAYLOAD_LIMIT_BYTES
