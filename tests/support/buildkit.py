@@ -131,7 +131,10 @@ class StubBuilds:
 
 def door_on(builds: Any) -> BuildKitDoor:
     images: Any = SimpleNamespace()
-    return BuildKitDoor(builds=builds, images=images, settings=Settings(daemon_id="the-daemon"))
+    bridge = SimpleNamespace(gateway=SimpleNamespace(ip="10.0.0.1"))
+    networks: Any = SimpleNamespace(get=lambda name: bridge)
+    settings = Settings(daemon_id="the-daemon")
+    return BuildKitDoor(builds=builds, images=images, networks=networks, settings=settings)
 
 
 @dataclass

@@ -241,7 +241,7 @@ async def _engine(
         settings=settings,
         layout=layout,
     )
-    buildkit = BuildKitDoor(builds=builds, images=images, settings=settings)
+    buildkit = BuildKitDoor(builds=builds, images=images, networks=networks, settings=settings)
     await _recover(paths, snapshots, images, networks, volumes, containers, builds)
     stack.push_async_callback(containers.shutdown)
     stack.push_async_callback(builds.close)

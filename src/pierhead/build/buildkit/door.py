@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pierhead.build.model import BuildOptions, CacheOption
     from pierhead.build.service import BuildService
     from pierhead.engine.images.service import ImageService
+    from pierhead.engine.networks.service import NetworkService
     from pierhead.engine.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,15 @@ class Upgraded(Protocol):
 class BuildKitDoor:
     """Sessions and builds of BuildKit's clients. Parts are imported when the first one comes."""
 
-    def __init__(self, *, builds: BuildService, images: ImageService, settings: Settings) -> None:
+    def __init__(
+        self,
+        *,
+        builds: BuildService,
+        images: ImageService,
+        networks: NetworkService,
+        settings: Settings,
+    ) -> None:
+        self._networks = networks
         self.builds = builds
         self.images = images
         self.settings = settings
@@ -239,6 +248,8 @@ class BuildKitDoor:
 
         if self._worker is None:
             gateway = (self.settings.host_gateway_ips or [""])[0]
+            with contextlib.suppress(PierError):  # there may be no default bridge
+                gateway = gateway or str(self._networks.get("bridge").gateway.ip)
             self._worker = worker.record(
                 worker_id=self.settings.daemon_id,
                 hostname=os.uname().nodename,

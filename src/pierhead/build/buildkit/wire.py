@@ -57,6 +57,7 @@ STREAMS_LIMIT: Final = 100_000
 FRAME_HEADER_BYTES: Final = 9
 _PLAIN_DATA: Final = b"\0\0"  # frame type 0, no flags: not padded, not the last
 _WINDOW_UPDATE: Final = b"\0\0\4\x08\0"  # 4 bytes, type 8, no flags
+MESSAGE_LIMIT_BYTES: Final = 64 << 20
 PREFIX_BYTES: Final = 5
 """gRPC: before each message, whether it is compressed and how long it is."""
 
@@ -85,6 +86,7 @@ def handler(serve: Serve, cardinality: Cardinality, request: str, reply: str) ->
     """One method: what a ``mapping`` holds. Errors of ours become gRPC's at this edge."""
 
     async def call(stream: Stream) -> None:
+        _limit(stream)
         try:
             await serve(stream)
         except GRPCError:
@@ -282,6 +284,7 @@ class Channel(client.Channel):
                     await stream.send_request()
                 else:
                     await stream.send_message(first, end=True)
+                _limit(stream)
                 yield stream
                 if not stream._end_done:
                     if stream._stream.closable:
@@ -306,6 +309,7 @@ class Channel(client.Channel):
                 path, UNARY, type(message), messages.get(reply), metadata=metadata
             ) as stream:
                 await stream.send_message(message, end=True)
+                _limit(stream)
                 return await stream.recv_message()
         except (GRPCError, StreamTerminatedError) as error:
             raise translate(error) from error
@@ -337,13 +341,33 @@ async def batches(stream: Stream) -> AsyncIterator[list[bytes]]:
             return
 
 
+def _limit(stream: Stream) -> None:
+    """Refuse to take in messages of gigabytes: whoever sends them says so in five bytes."""
+    inner = stream._stream
+    receive = inner.recv_data
+
+    async def recv_data(size: int) -> bytes:
+        _check(size)
+        data: bytes = await receive(size)
+        return data
+
+    inner.recv_data = recv_data
+
+
+def _check(size: int) -> None:
+    if size > MESSAGE_LIMIT_BYTES:
+        raise TooLarge(f"a message of {size} bytes: at most {MESSAGE_LIMIT_BYTES} are taken")
+
+
 def _split(pending: bytearray) -> list[bytes]:
     """Take whole messages off ``pending``."""
     found: list[bytes] = []
     at = 0
     while len(pending) - at >= PREFIX_BYTES:
         start = at + PREFIX_BYTES
-        end = start + int.from_bytes(pending[at + 1 : start], "big")
+        size = int.from_bytes(pending[at + 1 : start], "big")
+        _check(size)
+        end = start + size
         if end > len(pending):
             break
         if pending[at]:

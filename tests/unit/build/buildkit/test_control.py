@@ -162,6 +162,7 @@ async def test_about_the_builder() -> None:
         (worker,) = (await call(channel, "ListWorkers", "ListWorkersResponse")).record
         assert worker.ID == "the-daemon"
         assert worker.platforms[0].OS == "linux"
+        assert worker.Labels["org.mobyproject.buildkit.worker.moby.host-gateway-ip"] == "10.0.0.1"
         info = await call(channel, "Info", "InfoResponse")
         assert info.buildkitVersion.version == worker.BuildkitVersion.version
         check = messages.get("grpc.health.v1.HealthCheckRequest")()

@@ -14,6 +14,7 @@ from pierhead.errors import (
     InvalidParameter,
     NotFound,
     PierError,
+    TooLarge,
     Unauthorized,
     Unavailable,
 )
@@ -71,6 +72,18 @@ async def test_more_than_the_windows_hold() -> None:
             assert len((await stream.recv_message()).data) == len(part)
         await stream.end()
         assert await stream.recv_message() is None
+
+
+async def test_messages_that_are_too_big(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = messages.get(BYTES)
+    monkeypatch.setattr(wire, "MESSAGE_LIMIT_BYTES", 1000)
+    async with channel_to(ECHO) as channel:
+        with pytest.raises(InvalidParameter, match="a message of 1204 bytes: at most 1000"):
+            async with channel.open(PATH, BYTES, BYTES) as stream:
+                await stream.send_message(kind(data=b"x" * 1200 + b"\0"))
+                await stream.recv_message()
+    with pytest.raises(TooLarge):
+        wire._split(bytearray(b"\0" + (1001).to_bytes(4, "big")))
 
 
 async def test_errors_come_as_ours() -> None:
