@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from pierhead import tasks
 from pierhead.build.cache.store import CacheStore
-from pierhead.build.export.model import Solved
 from pierhead.build.history import History, HistoryRecord, NoLogs, StepLogs
 from pierhead.build.model import BuildOptions, BuildResult, Client, Emit, Output
 from pierhead.build.solve.flights import Flights
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from pierhead.build.cache.usage import Item
     from pierhead.build.execute.executor import Executor
     from pierhead.build.export.exporter import Exporter
+    from pierhead.build.export.model import Solved
     from pierhead.build.files.service import FileService
     from pierhead.build.solve.bases import BaseImage
     from pierhead.build.solve.build import Build as OneBuild
