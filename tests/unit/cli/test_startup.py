@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pierhead.client import build_wire as wire
 from support.wire_daemon import UPGRADED, WireDaemon, WireRequest, frame, respond
 
 SRC = Path(__file__).parents[3] / "src"
@@ -24,6 +25,9 @@ FREE = frozenset(
         " termios time zipimport _struct binascii math _locale _string _operator unicodedata"
     ).split()
 )
+
+# What compiling .dockerignore's patterns takes.
+PATTERNS = frozenset("_collections_abc _stat genericpath os os.path posixpath stat".split())
 
 CODE = """
 import sys
@@ -51,6 +55,24 @@ def modules_of(argv: list[str], host: str) -> set[str]:
     return set(names.split())
 
 
+def _build(request: WireRequest) -> None:
+    """Sees a build through: its context is listed, then there is a result."""
+    request.sock.sendall(UPGRADED)
+    decoder = wire.Decoder()
+    asked = False
+    while data := request.sock.recv(65536):
+        for kind, _, _ in decoder.feed(data):
+            if kind == wire.START:
+                question = {"op": "local", "name": "context", "follow": ["Dockerfile"]}
+                request.sock.sendall(wire.json_frame(wire.ASK, 1, question))
+            elif kind == wire.LAST and not asked:
+                asked = True
+                events = [{"type": "started", "step": "a", "name": "x", "time_ns": 1}]
+                request.sock.sendall(wire.json_frame(wire.EVENTS, 0, events))
+                request.sock.sendall(wire.json_frame(wire.RESULT, 0, {"ref": "r"}))
+    request.sock.close()
+
+
 def _output(request: WireRequest) -> None:
     request.sock.sendall(UPGRADED + frame(1, b"hi\n"))
     request.sock.close()
@@ -66,6 +88,7 @@ def daemon(tmp_path: Path) -> Iterator[WireDaemon]:
             "POST /containers/c1/attach": _output,
             "POST /containers/c1/wait": respond({"StatusCode": 0}),
             "POST /containers/c1/start": respond(b"", "204 No Content"),
+            "POST /pierhead/build": _build,
             "POST /containers/c1/exec": respond({"Id": "e1"}, "201 Created"),
             "POST /exec/e1/start": _output,
             "GET /exec/e1/json": respond({"ExitCode": 0}),
@@ -97,6 +120,14 @@ def test_few_modules_of_our_own(daemon: WireDaemon, line: str, most: int) -> Non
     loaded = modules_of(line.split(), daemon.host)
     own = {name for name in loaded if name.startswith("pierhead")}
     assert len(own) <= most, sorted(own)
+
+
+def test_a_build_imports_little(daemon: WireDaemon, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    loaded = modules_of(["build", "-q", str(tmp_path)], daemon.host)
+    assert not {name for name in loaded if not name.startswith("pierhead")} - FREE - PATTERNS
+    own = {name for name in loaded if name.startswith("pierhead")}
+    assert len(own) <= 38, sorted(own)
 
 
 def test_no_template_language_for_a_plain_table(daemon: WireDaemon) -> None:
