@@ -53,7 +53,8 @@ class Answers:
         self.agents = agents
         self._outputs = outputs
         self._tar = tar
-        self._walks: dict[int, str] = {}
+        #: Stream of a walk -> its root, and the files that were listed.
+        self._walks: dict[int, tuple[str, set[str]]] = {}
 
     def answer(self, channel: int, question: dict[str, Any]) -> Iterator[bytes]:
         """Payloads of an answer that is data. Raises ``Refused``."""
@@ -84,21 +85,25 @@ class Answers:
         root = self._directories.get(name)
         if root is None:
             raise Refused("not_found", f"no local source {name}")
-        self._walks[channel] = root
+        listed: set[str] = set()
+        self._walks[channel] = root, listed
         return _listing(
             root,
+            listed,
             question.get("include") or (),
             question.get("exclude") or (),
             question.get("follow") or (),
         )
 
     def _content(self, question: dict[str, Any]) -> Iterator[bytes]:
-        root = self._walks.get(int(question.get("of", 0)))
+        walked = self._walks.get(int(question.get("of", 0)))
         path = str(question.get("path", ""))
-        if root is None:
+        if walked is None:
             raise Refused("not_found", "the listing is closed")
-        if path.startswith("/") or ".." in path.split("/"):
-            raise Refused("invalid", f"{path} is no path of a listing")
+        root, listed = walked
+        if path not in listed:
+            # Nothing else of this machine is the daemon's business.
+            raise Refused("invalid", f"{path} is no file of the listing")
         return walk.content(root, path, wire.CHUNK_BYTES)
 
     def _secret(self, name: str) -> bytes:
@@ -143,10 +148,14 @@ class Answers:
         return make()
 
 
-def _listing(root: str, include: Any, exclude: Any, follow: Any) -> Iterator[bytes]:
+def _listing(
+    root: str, listed: set[str], include: Any, exclude: Any, follow: Any
+) -> Iterator[bytes]:
     batch: list[list[Any]] = []
     for entry in walk.walk(root, include, exclude, follow):
         batch.append(entry)
+        if entry[1] & 0o170000 == 0o100000:
+            listed.add(entry[0])
         if len(batch) == wire.ENTRIES_AT_A_TIME:
             yield wire.encode(batch)
             batch = []

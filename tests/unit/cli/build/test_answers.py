@@ -42,11 +42,14 @@ def test_a_walk_and_its_contents(tmp_path: Path) -> None:
         answer(of, 9, op="content", of=7, path="a")
 
 
-def test_no_content_from_outside(tmp_path: Path) -> None:
+def test_no_content_but_what_was_listed(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "ignored").touch()
+    (tmp_path / "out").symlink_to("/etc")
     of = answers(tmp_path)
-    of.answer(7, {"op": "local", "name": "context"})
-    for path in ("../x", "/etc/passwd", "a/../../x"):
-        with pytest.raises(Refused, match="no path of a listing"):
+    answer(of, 7, op="local", name="context", exclude=["ignored"])
+    for path in ("../x", "/etc/passwd", "a/../../x", "ignored", "out/passwd", "out"):
+        with pytest.raises(Refused, match="is no file of the listing"):
             answer(of, 8, op="content", of=7, path=path)
 
 

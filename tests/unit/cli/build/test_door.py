@@ -153,6 +153,7 @@ def test_a_small_file_is_one_frame(
     run: Callable[[Script], tuple[Any, Display]], tmp_path: Path
 ) -> None:
     (tmp_path / "a").write_bytes(b"hello")
+    (tmp_path / "gone").touch()
 
     def script(daemon: Daemon) -> None:
         daemon.send(wire.ASK, 5, {"op": "local", "name": "context"})
@@ -160,6 +161,7 @@ def test_a_small_file_is_one_frame(
         assert kind == wire.LAST and wire.unpack_entries(data)[0][0] == b"a"
         daemon.send(wire.ASK, 6, {"op": "content", "of": 5, "path": "a"})
         assert daemon.next() == (wire.LAST, 6, b"hello")
+        (tmp_path / "gone").unlink()
         daemon.send(wire.ASK, 7, {"op": "content", "of": 5, "path": "gone"})
         kind, _, payload = daemon.next()
         assert kind == wire.FAIL and wire.decode(payload)["kind"] == "not_found"
