@@ -233,8 +233,9 @@ class Door:
             raise self._gone
         self._last += 1
         channel = self._channels[self._last] = Channel(self, self._last)
-        question = {"op": operation, **fields}
-        self.post(wire.json_frame(wire.ASK, channel.number, question))
+        with _rules():  # paths and patterns are the client's; there may be too many
+            frame = wire.json_frame(wire.ASK, channel.number, {"op": operation, **fields})
+        self.post(frame)
         return channel
 
     def forget(self, number: int, *, tell: bool) -> None:

@@ -116,7 +116,26 @@ class Session:
                     await self._protocol.write(wire.frame(wire.EVENTS, 0, payload))
 
     async def _say(self, kind: int, fields: dict[str, Any]) -> None:
-        await self._protocol.write(wire.json_frame(kind, 0, fields))
+        await self._protocol.write(wire.frame(kind, 0, fitting(fields)))
+
+
+def fitting(fields: dict[str, Any]) -> bytes:
+    """``RESULT`` or ``FAILED`` as JSON that a frame holds: first goes what quotes Dockerfiles."""
+    payload = wire.encode(fields)
+    if len(payload) > wire.PAYLOAD_LIMIT_BYTES:
+        warnings = [{**one, "source": ""} for one in fields.get("warnings", ())]
+        fields = {**fields, "source": "", "lines": [], "warnings": warnings}
+        payload = wire.encode(_cut(fields))
+    if len(payload) > wire.PAYLOAD_LIMIT_BYTES:
+        payload = wire.encode({**_cut(fields), "warnings": [], "metadata": {}, "described": None})
+    return payload
+
+
+def _cut(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value[:_TEXT_LIMIT] if isinstance(value, str) else value
+        for key, value in fields.items()
+    }
 
 
 def payloads(events: list[dict[str, Any]]) -> list[bytes]:
@@ -135,8 +154,7 @@ def payloads(events: list[dict[str, Any]]) -> list[bytes]:
     half = len(text := event.get("data", "")) // 2
     if half:
         return payloads([{**event, "data": text[:half]}, {**event, "data": text[half:]}])
-    cut = {key: v[:_TEXT_LIMIT] if isinstance(v, str) else v for key, v in event.items()}
-    return [wire.encode([cut])]
+    return [wire.encode([_cut(event)])]
 
 
 async def end(task: asyncio.Task[Any]) -> None:

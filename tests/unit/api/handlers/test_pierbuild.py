@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pierhead.api.build.session import payloads
+from pierhead.api.build.session import fitting, payloads
 from pierhead.build.execute.kept import Kept
 from pierhead.build.execute.model import RunStep, StepFailed
 from pierhead.build.execute.mounts import CacheMount
@@ -338,3 +338,16 @@ def test_long_events_are_cut_to_frames() -> None:
     assert payloads([]) == []
     [payload] = payloads([{"type": "warning", "source": "\udcff" * (1 << 20)}])
     assert len(payload) <= wire.PAYLOAD_LIMIT_BYTES
+
+
+def test_ends_fit_into_a_frame() -> None:
+    small = {"ref": "r", "message": "no"}
+    assert wire.decode(fitting(small)) == small
+    big = "x" * (1 << 20)
+    found = wire.decode(fitting({"message": big, "source": big, "lines": [[1, 2]]}))
+    assert found["message"].startswith("xxx")
+    assert found["lines"] == []
+    warnings = [{"text": "t", "source": "y" * 50_000}] * 50
+    found = wire.decode(fitting({"metadata": {"a": 1}, "warnings": warnings}))
+    assert (found["metadata"], len(found["warnings"])) == ({"a": 1}, 50)
+    assert wire.decode(fitting({"ref": "r", "metadata": {"a": big}}))["ref"] == "r"
