@@ -376,7 +376,7 @@ async def test_a_failed_step_is_kept_and_looked_at(steps: Lab, tmp_path: Path) -
 
     shell = await steps.executor.debug_shell("ref1", ["/bin/sh"], tty=True, size=(24, 80))
     await shell.resize(33, 99)
-    said = await talk(shell, "stty size; cat /half\n")
+    said = await talk(shell, "stty size; cat /half; exit\n")
     assert b"33 99" in said and b"more" in said
     assert await shell.wait() == 0
     await shell.close()
