@@ -77,7 +77,7 @@ class Layout:
     def add(self, part: Part, destination: str, origin: int) -> None:
         """Put a part at ``destination``. ``InvalidParameter`` where it can't be."""
         raw = destination.encode("utf-8", "surrogateescape")
-        if raw.endswith((b"/", b"/.")):
+        if raw.endswith((b"/", b"/.")) and not (self._classic and part.is_dir):
             self.mkdir(raw)
         target = resolve(self, raw)
         there = self.lstat(target)
@@ -85,6 +85,8 @@ class Layout:
         if part.is_dir:
             if there is not None and not there.is_dir:
                 raise InvalidParameter(f"cannot copy to non-directory: {_absolute(target)}")
+            if self._classic and target:
+                self._make_all(target.rpartition(b"/")[0], owned=False)
             self._make_all(target, last=True)
             for entry in part.entries:
                 self._place(join(target, entry.path), entry, origin)
@@ -134,7 +136,8 @@ class Layout:
         above = self.lstat(path.rpartition(b"/")[0])
         if above is not None and above.mode & stat.S_ISGID:  # as mkdir(2) has it
             mode |= stat.S_ISGID
-            gid = above.gid if self._owner is None and owned else gid
+            if self._owner is None and owned and not self._classic:
+                gid = above.gid
         made = Entry(path, stat.S_IFDIR | mode, uid, gid)
         self._made[path] = made
         # Without knowing the base nobody can tell what is there already: directories on the

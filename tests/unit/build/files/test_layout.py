@@ -148,3 +148,12 @@ def test_the_classic_builders_ways() -> None:
     assert oct(found["x"].mode) == oct(0o100755)
     assert (oct(found["y/f"].mode), found["y/f"].uid) == (oct(0o104755), 5)
     assert found["y"].uid == 9
+
+
+def test_what_the_classic_builder_owns_of_new_directories() -> None:
+    found = lay("d", "/x/y", classic=True, owner=(7, 7))
+    assert (found["x"].uid, found["x/y"].uid) == (0, 7)
+    found = lay("one", "/x/y/", classic=True, owner=(7, 7))
+    assert (found["x"].uid, found["x/y"].uid) == (7, 7)
+    base = Tree([Entry(b"g", 0o042775, 7, 8)])
+    assert lay("one", "/g/a/", base=base, classic=True)["g/a"].gid == 0
