@@ -286,6 +286,7 @@ class Stages:
         told = reported()
         image_id, cached = "", done is not None and done.cached
         if self._intermediate is not None:
+            await runner.ensure(done.chain_id if done is not None else None)
             image_id, cached = self._intermediate.step(stage, step, result, done)
         elif done is not None:
             result.chain_id = done.chain_id
