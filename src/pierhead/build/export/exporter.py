@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pierhead.build.cache.document import inline as inline_cache
@@ -88,7 +89,7 @@ class Exporter:
             for image in solved.images:
                 lease.add_chains(image.chains)
             if options.squash:
-                await self._squash(solved, lease, emit)
+                solved = await self._squashed(solved, lease, emit)
             for output, target in zip(wanted, targets, strict=True):
                 if target is None:
                     continue
@@ -99,12 +100,16 @@ class Exporter:
                     raise Unavailable(f"failed to export type={output.type}: {words}") from error
         return result
 
-    async def _squash(self, solved: Solved, lease: Lease, emit: Emit) -> None:
+    async def _squashed(self, solved: Solved, lease: Lease, emit: Emit) -> Solved:
         from pierhead.build.export.squash import squash
 
+        index = self._images.index
         with step(emit, f"{solved.ref} squash", "squashing layers"):
-            for image in solved.images:
-                await squash(image, self._images.index, self._snapshots, self._blobs, lease)
+            images = [
+                await squash(image, index, self._snapshots, self._blobs, lease)
+                for image in solved.images
+            ]
+        return replace(solved, images=images)
 
     async def _one(
         self,

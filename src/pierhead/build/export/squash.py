@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+
+import msgspec
 
 from pierhead import tasks
 from pierhead.build.export.model import Assembled
@@ -23,42 +26,32 @@ from pierhead.store.snapshots import Layer, LayerSource, Snapshotter
 
 async def squash(
     image: Assembled, index: ImageIndex, snapshots: Snapshotter, blobs: BlobStore, lease: Lease
-) -> None:
-    """Change ``image`` to its squashed form; its new layer is held by ``lease``."""
+) -> Assembled:
+    """The squashed form of ``image``; its new layer is held by ``lease``."""
     base = index.images.get(image.base) if image.base is not None else None
     below = len(base.chains) if base is not None else 0
     if len(image.chains) - below < 1:
-        return
+        return image
     config = image.config
     whole = sha256(config.encode())
     layer = await _merge(image.chains, below, snapshots, blobs)
     lease.add_chains([layer.chain_id])
     known = len(base.config.history) if base is not None else 0
+    if base is not None:
+        comment = f"merge {whole} to {base.id}"
+    else:
+        comment = f"create new from {whole}"
     history = [
         *config.history[:known],
-        *(_empty(entry) for entry in config.history[known:]),
-        History(
-            created=config.created,
-            comment=f"merge {whole} to {base.id}"
-            if base is not None
-            else (f"create new from {whole}"),
-        ),
+        *(msgspec.structs.replace(entry, empty_layer=True) for entry in config.history[known:]),
+        History(created=config.created, comment=comment),
     ]
-    config.history = history
-    config.rootfs = RootFs(
-        diff_ids=[*(base.config.rootfs.diff_ids if base is not None else ()), layer.diff_id]
-    )
-    image.chains = [*image.chains[:below], layer.chain_id]
-    image.parent = None
-
-
-def _empty(entry: History) -> History:
-    return History(
-        created=entry.created,
-        author=entry.author,
-        created_by=entry.created_by,
-        comment=entry.comment,
-        empty_layer=True,
+    diff_ids = [*(base.config.rootfs.diff_ids if base is not None else ()), layer.diff_id]
+    return replace(
+        image,
+        config=msgspec.structs.replace(config, history=history, rootfs=RootFs(diff_ids=diff_ids)),
+        chains=[*image.chains[:below], layer.chain_id],
+        parent=None,
     )
 
 

@@ -11,7 +11,12 @@ async def test_history_keeps_what_was_done(build: Build) -> None:
     base = world.images.index.images[base_id]
     image = build.assembled(layer(("b", b"b")), layer(("c", b"c")), base=base)
     with world.images.index.lease() as lease:
-        await squash(image, world.images.index, world.snapshots, world.blobs, lease)  # type: ignore[arg-type]
+        before = image.config.encode()
+        image, unsquashed = (
+            await squash(image, world.images.index, world.snapshots, world.blobs, lease),  # type: ignore[arg-type]
+            image,
+        )
+        assert unsquashed.config.encode() == before
         assert len(image.chains) == len(image.config.rootfs.diff_ids) == 2
         assert image.chains[0] == base.chains[0]
         emptiness = [entry.empty_layer for entry in image.config.history]
@@ -25,5 +30,5 @@ async def test_nothing_on_top_is_nothing_to_do(build: Build) -> None:
     base = world.images.index.images[world.image("base", layers=(b"x",))]
     image = build.assembled(base=base)
     with world.images.index.lease() as lease:
-        await squash(image, world.images.index, world.snapshots, world.blobs, lease)  # type: ignore[arg-type]
+        image = await squash(image, world.images.index, world.snapshots, world.blobs, lease)  # type: ignore[arg-type]
     assert image.chains == list(base.chains)
