@@ -22,13 +22,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from pierhead import tasks
-from pierhead.build.execute.kept import KEEP_NS, KEY_PREFIX, Kept, KeptSteps, optional, shell_of
-from pierhead.build.execute.model import RunOutcome, RunStep, StepFailed
-from pierhead.build.execute.mounts import CacheMounts
-from pierhead.build.execute.network import NetworkPool
 from pierhead.errors import Conflict
 from pierhead.linux import cgroups, mounts
 from pierhead.oci.digest import ChainId
@@ -37,6 +34,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pierhead.build.execute.attachments import Holder
+    from pierhead.build.execute.kept import Kept, KeptSteps
+    from pierhead.build.execute.model import RunOutcome, RunStep, StepFailed
+    from pierhead.build.execute.mounts import CacheMounts
+    from pierhead.build.execute.network import NetworkPool
     from pierhead.build.execute.runner import Runner
     from pierhead.build.execute.shells import Shell
     from pierhead.build.files.service import FileService
@@ -53,7 +54,10 @@ _EXPIRY_S: Final = 3600.0
 
 
 class Executor:
-    """Runs steps. Any number at a time: who schedules them limits that."""
+    """Runs steps. Any number at a time: who schedules them limits that.
+
+    Most of it is imported with the first step: an idle pierd need not have it in memory.
+    """
 
     def __init__(
         self,
@@ -69,50 +73,63 @@ class Executor:
     ) -> None:
         builds, state = paths.data_root / "builds", paths.exec_root / "build"
         self._steps, self._scratch = state / "steps", builds / "steps"
-        self._networks = state / "networks"
         for directory in (self._steps, self._scratch):
             directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-        self.mounts = CacheMounts(paths, db)
-        """What ``RUN --mount=type=cache`` keeps: list, prune, export, import."""
-        self._kept = KeptSteps(builds / "failed")
-        self._looked_at: set[str] = set()
-        self._expiry: asyncio.TimerHandle | None = None
-        self._shells: set[Shell] = set()
-        self._pool = NetworkPool(networks, self._networks)
+        self._networks, self._failed = state / "networks", builds / "failed"
         self._paths = paths
+        self._db = db
         self._snapshots = snapshots
         self._files = files
         self._networking = networks
         self._runtime = runtime
         self._settings = settings
         self._layout = layout
-        self._made: Runner | None = None
+        self._looked_at: set[str] = set()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._shells: set[Shell] = set()
 
+    @cached_property
+    def mounts(self) -> CacheMounts:
+        """What ``RUN --mount=type=cache`` keeps: list, prune, export, import."""
+        from pierhead.build.execute.mounts import CacheMounts
+
+        return CacheMounts(self._paths, self._db)
+
+    @cached_property
+    def _kept(self) -> KeptSteps:
+        from pierhead.build.execute.kept import KeptSteps
+
+        return KeptSteps(self._failed)
+
+    @cached_property
+    def _pool(self) -> NetworkPool:
+        from pierhead.build.execute.network import NetworkPool
+
+        return NetworkPool(self._networking, self._networks)
+
+    @cached_property
     def _runner(self) -> Runner:
-        """Made with the first step: an idle pierd need not have it in memory."""
-        if self._made is None:
-            from pierhead.build.execute.runner import Runner
-            from pierhead.build.execute.setup import Parts
-            from pierhead.linux.seccomp import SeccompCache
+        from pierhead.build.execute.runner import Runner
+        from pierhead.build.execute.setup import Parts
+        from pierhead.linux.seccomp import SeccompCache
 
-            memory = self._layout.paths.get("memory")
-            parts = Parts(
-                snapshots=self._snapshots,
-                files=self._files,
-                networks=self._networking,
-                runtime=self._runtime,
-                settings=self._settings,
-                layout=self._layout,
-                pool=self._pool,
-                caches=self.mounts,
-                seccomp=SeccompCache(self._paths.data_root / "seccomp"),
-                steps=self._steps,
-                scratch=self._scratch,
-                swap_accounting=self._layout.version == "v2"
-                or (memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()),
-            )
-            self._made = Runner(parts, self._keep)
-        return self._made
+        memory = self._layout.paths.get("memory")
+        parts = Parts(
+            snapshots=self._snapshots,
+            files=self._files,
+            networks=self._networking,
+            runtime=self._runtime,
+            settings=self._settings,
+            layout=self._layout,
+            pool=self._pool,
+            caches=self.mounts,
+            seccomp=SeccompCache(self._paths.data_root / "seccomp"),
+            steps=self._steps,
+            scratch=self._scratch,
+            swap_accounting=self._layout.version == "v2"
+            or (memory is not None and (memory / "memory.memsw.limit_in_bytes").exists()),
+        )
+        return Runner(parts, self._keep)
 
     async def run(
         self,
@@ -130,27 +147,29 @@ class Executor:
         result's chain into its own lease before anything collects.
         """
         self._runtime.warm_up()
-        return await self._runner().run(base, step, client, log)
+        return await self._runner.run(base, step, client, log)
 
     # Start and end
 
     def live_keys(self) -> set[str]:
         """Snapshots that ``snapshots.recover`` has to leave alone: those of kept steps."""
-        return {kept.id for kept in self._kept.all()}
+        return {kept.id for kept in self._kept.all()} if _has_entries(self._failed) else set()
 
     async def recover(self) -> None:
         """At start: remove what steps that a kill ended left. Kept failed steps stay."""
-        from pierhead.build.execute.running import delete_tree
-
         for name in os.listdir(self._steps):
             log.info("cleaning up after a build step", extra={"step": name})
             await asyncio.to_thread(self._stop, self._steps / name)
-            await delete_tree(self._steps / name)
-        await delete_tree(self._networks)
-        for name in os.listdir(self._scratch):
-            await delete_tree(self._scratch / name)
-        await self.mounts.recover()
-        self._expire()
+        for directory in (self._steps, self._scratch, self._networks):
+            if _has_entries(directory):
+                from pierhead.build.execute.running import delete_tree
+
+                for name in os.listdir(directory):
+                    await delete_tree(directory / name)
+        if _has_entries(self._paths.data_root / "builds" / "mounts"):
+            await self.mounts.recover()
+        if _has_entries(self._failed):
+            self._expire()
 
     def _stop(self, directory: Path) -> None:
         """End what runs in a step of an earlier pierd, and unmount all of it."""
@@ -166,26 +185,31 @@ class Executor:
             self._expiry.cancel()
         for shell in list(self._shells):
             await shell.close()
-        await self._pool.close()
-        await self.mounts.close()
+        made = vars(self)  # what no step has needed isn't made to be closed
+        if "_pool" in made:
+            await self._pool.close()
+        if "mounts" in made:
+            await self.mounts.close()
 
     # Failed steps
 
     def _keep(self, key: str, step: RunStep, error: StepFailed) -> str:
+        from pierhead.build.execute import kept
+
         now_ns = time.time_ns()
         self._kept.add(
-            Kept(
+            kept.Kept(
                 id=key,
                 build_ref=step.build_ref,
                 name=step.name,
                 exit_code=error.exit_code,
                 failed_ns=now_ns,
-                expires_ns=now_ns + KEEP_NS,
+                expires_ns=now_ns + kept.KEEP_NS,
                 step=step,
             )
         )
         self._expire()
-        return key.removeprefix(KEY_PREFIX)[:12]
+        return key.removeprefix(kept.KEY_PREFIX)[:12]
 
     def _expire(self) -> None:
         """Let those go whose time is over; again in an hour, as long as there are any."""
@@ -219,14 +243,15 @@ class Executor:
         Raises ``NotFound`` if nothing is kept under that name, ``Conflict`` while another
         shell is open in it, ``InvalidParameter`` if ``argv`` can't be run.
         """
+        from pierhead.build.execute.kept import optional, shell_of
+        from pierhead.build.execute.setup import Program
+
         kept = self._kept.find(debug_id)
         if kept.id in self._looked_at:
             raise Conflict(f"another shell is open in the failed step {kept.name}: end it first")
-        from pierhead.build.execute.setup import Program
-
         self._looked_at.add(kept.id)
         step = optional(replace(kept.step, args=list(argv) or shell_of(kept.step)))
-        shell = await self._runner().shell(
+        shell = await self._runner.shell(
             kept.id,
             step,
             Program(args=step.args, terminal=tty, size=size),
@@ -247,3 +272,11 @@ class Executor:
     async def _forget(self, kept: Kept) -> None:
         self._kept.drop(kept.id)
         await self._snapshots.remove(kept.id)
+
+
+def _has_entries(directory: Path) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is not None
+    except FileNotFoundError:
+        return False
