@@ -13,6 +13,7 @@ from typing import Any
 from grpclib.const import Handler
 
 from pierhead.build.buildkit import ID_HEADER, messages, wire
+from pierhead.build.buildkit.channel import Channel
 from pierhead.build.buildkit.door import BuildKitDoor
 from pierhead.build.buildkit.filesync import DATA, FIN, PACKET, REQ, STAT, stat_message
 from pierhead.build.export.model import Assembled, Solved
@@ -162,11 +163,11 @@ async def ends() -> tuple[End, End]:
 
 
 @asynccontextmanager
-async def channel_to(mapping: dict[str, Handler]) -> AsyncIterator[wire.Channel]:
+async def channel_to(mapping: dict[str, Handler]) -> AsyncIterator[Channel]:
     """A channel to a server of these methods."""
     mine, theirs = await ends()
     serving = asyncio.create_task(wire.serve(theirs, mapping))
-    channel = wire.Channel(mine)
+    channel = Channel(mine)
     try:
         yield channel
     finally:
@@ -175,11 +176,11 @@ async def channel_to(mapping: dict[str, Handler]) -> AsyncIterator[wire.Channel]
 
 
 @asynccontextmanager
-async def client_of(door: BuildKitDoor) -> AsyncIterator[wire.Channel]:
+async def client_of(door: BuildKitDoor) -> AsyncIterator[Channel]:
     """A client on the door's ``/grpc``."""
     mine, theirs = await ends()
     serving = asyncio.create_task(door.serve(theirs))
-    channel = wire.Channel(mine)
+    channel = Channel(mine)
     try:
         yield channel
     finally:

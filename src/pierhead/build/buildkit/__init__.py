@@ -6,12 +6,17 @@ A client opens two HTTP/2 connections by ``Upgrade: h2c``: on ``/grpc`` it calls
 
 ``door``      what the API's handlers and the wiring use
 ``schema``    the messages, as one compact table; ``messages`` makes classes of it
-``wire``      gRPC on a transport that a handler took over
+``wire``, ``channel``      gRPC on a transport that a handler took over: its server, its client
+``tunnel``    a connection inside a call
 ``control``, ``gateway``   the services
 ``builds``    builds under way, by their client's reference
 ``options``   a client's attributes → ``BuildOptions`` (pure)
 ``status``    events → status responses (pure)
-``session``, ``filesync``, ``providers``   the other direction: a client's session as ``Client``
+``faults``, ``history``, ``usage``, ``worker``   errors, kept builds, the cache, ourselves, as
+              messages (pure)
+``session``, ``filesync``, ``filesend``, ``outputs``, ``stores``   the other direction: a client's
+              session as ``build.model.Client``
+``uploads``   contexts of Docker 20.10's client that come by a request of their own
 
 grpclib, h2 and protobuf are imported when the first client comes.
 """

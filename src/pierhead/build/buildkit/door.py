@@ -101,8 +101,8 @@ class BuildKitDoor:
         self, connection: Upgraded, headers: Mapping[str, str], methods: list[str]
     ) -> None:
         """``/session``: hold a client's session until it goes."""
+        from pierhead.build.buildkit.channel import Channel
         from pierhead.build.buildkit.session import Session
-        from pierhead.build.buildkit.wire import Channel
 
         channel = Channel(connection)
         session = Session(
@@ -267,7 +267,7 @@ class BuildKitDoor:
 
 def cache_sources(caches: Iterable[CacheOption]) -> dict[str, str]:
     """Local caches to import: the name they are read by → the client's content store."""
-    from pierhead.build.buildkit.session import LOCAL_STORE
+    from pierhead.build.buildkit.stores import LOCAL_STORE
 
     return {
         f"cache-from:{index}": LOCAL_STORE + option.attributes.get("src", "")

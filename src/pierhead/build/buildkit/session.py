@@ -7,28 +7,22 @@ It has an id that ``Solve`` names, and may come after it.
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from pierhead.build.buildkit import messages
 from pierhead.build.model import Duplex, Listing, Output, Receiver, SshAgent, Wanted
 from pierhead.errors import Conflict, InvalidParameter, NotFound
 
 if TYPE_CHECKING:
+    from pierhead.build.buildkit.channel import Channel
     from pierhead.build.buildkit.stores import ContentStore
-    from pierhead.build.buildkit.wire import Channel, Stream
+    from pierhead.build.buildkit.wire import Stream
 
 APPEAR_S: Final = 30.0
 """How long a build waits for a session that it names."""
-MESSAGE_BYTES: Final = 1 << 20
-LOCAL_STORE: Final = "local:"
-OCI_STORE: Final = "oci:"
-"""Prefixes of content stores' ids: a directory of ``--cache-to/from``, an OCI layout."""
-EXPORT_STORE: Final = "export"
-"""The store that takes an OCI layout as output."""
 LAYOUT_PREFIX: Final = "oci-layout:"
 """How a build names an OCI layout that is a named context."""
 
@@ -41,7 +35,6 @@ FORWARD_AGENT: Final = "/moby.sshforward.v1.SSH/ForwardAgent"
 UPLOAD: Final = "/moby.upload.v1.Upload/Pull"
 CONTENT: Final = "/containerd.services.content.v1.Content"
 _EXPORTER_ID: Final = "buildkit-attachable-exporter-id"
-_BYTES: Final = "moby.filesync.v1.BytesMessage"
 
 
 class Session:
@@ -144,11 +137,13 @@ class SessionClient:
 
     # -- build.model.Client ----------------------------------------------------------------
     async def local(self, name: str, wanted: Wanted) -> AsyncIterator[Listing]:
+        from pierhead.build.buildkit.channel import batches
         from pierhead.build.buildkit.filesync import PACKET, RemoteListing, metadata_of
-        from pierhead.build.buildkit.wire import batches
 
         store_id = self._cache_sources.get(name, "")
         if name.startswith(LAYOUT_PREFIX):
+            from pierhead.build.buildkit.stores import OCI_STORE
+
             store_id = OCI_STORE + name.removeprefix(LAYOUT_PREFIX)
         if store_id:
             from pierhead.build.buildkit.stores import StoreListing
@@ -218,11 +213,9 @@ class SessionClient:
         return (reply.Username, reply.Secret) if reply.Username or reply.Secret else None
 
     def receive(self, output: Output) -> Receiver:
-        if output.attributes.get("cache") == "true" or output.attributes.get("tar") == "false":
-            return _StoreReceiver(self, output)
-        if output.type == "local":
-            return _DirectoryReceiver(self, output)
-        return _FileReceiver(self, output)
+        from pierhead.build.buildkit.outputs import receiver_of
+
+        return receiver_of(self, output)
 
     # -- what the receivers share ------------------------------------------------------------
     @asynccontextmanager
@@ -251,107 +244,6 @@ class SessionClient:
         async with session.channel.open(UPLOAD, kind, kind, metadata=metadata) as stream:
             while (message := await stream.recv_message()) is not None:
                 yield message.data
-
-
-class _StreamReceiver:
-    """An open ``FileSend``: messages go out until ``finish``, which has the client's verdict."""
-
-    def __init__(self, client: SessionClient, output: Output, kind: str) -> None:
-        self._client = client
-        self._output = output
-        self._kind = kind
-        self._stack = AsyncExitStack()
-        self._stream: Stream | None = None
-
-    async def open(self) -> Stream:
-        if self._stream is None:
-            self._stream = await self._stack.enter_async_context(
-                self._client.sending(self._output, self._kind)
-            )
-        return self._stream
-
-    async def guard(self, work: Awaitable[None]) -> None:
-        """A call that broke off says why only when it is left."""
-        try:
-            await work
-        except BaseException as error:
-            await self._stack.__aexit__(type(error), error, error.__traceback__)
-            raise
-
-    async def finish(self) -> None:
-        await self.guard(self._finish())
-        await self._stack.aclose()
-
-    async def _finish(self) -> None:
-        stream = await self.open()
-        if not stream._end_done:
-            await stream.end()
-        while await stream.recv_message() is not None:
-            pass
-
-
-class _FileReceiver:
-    """An output that is one file on the client's side."""
-
-    def __init__(self, client: SessionClient, output: Output) -> None:
-        self._to = _StreamReceiver(client, output, _BYTES)
-        self._message = messages.get(_BYTES)
-
-    async def write(self, data: bytes) -> None:
-        stream = await self._to.open()
-        for start in range(0, len(data), MESSAGE_BYTES):
-            message = self._message(data=data[start : start + MESSAGE_BYTES])
-            await self._to.guard(stream.send_message(message))
-
-    async def close(self) -> None:
-        await self._to.finish()
-
-
-class _SpoolReceiver:
-    """A tar that can be handed on only when it is whole: its files are asked for by number."""
-
-    def __init__(self, client: SessionClient, output: Output) -> None:
-        self._client = client
-        self._output = output
-        self._spool: IO[bytes] = tempfile.TemporaryFile(dir=client.spool)
-
-    async def write(self, data: bytes) -> None:
-        await asyncio.to_thread(self._spool.write, data)
-
-    async def close(self) -> None:
-        try:
-            await self._send(self._spool)
-        finally:
-            self._spool.close()
-
-    async def _send(self, spool: IO[bytes]) -> None:
-        raise NotImplementedError
-
-
-class _DirectoryReceiver(_SpoolReceiver):
-    """An output that the client unpacks into a directory."""
-
-    async def _send(self, spool: IO[bytes]) -> None:
-        from pierhead.build.buildkit.filesync import PACKET, send_tar
-
-        to = _StreamReceiver(self._client, self._output, PACKET)
-        await to.guard(send_tar(await to.open(), spool))
-        await to.finish()
-
-
-class _StoreReceiver(_SpoolReceiver):
-    """An OCI layout that goes into the client's content store: ``--cache-to type=local``, and
-    ``--output type=oci,tar=false``."""
-
-    async def _send(self, spool: IO[bytes]) -> None:
-        from pierhead.build.buildkit.stores import put_layout
-
-        attributes = self._output.attributes
-        cache = attributes.get("cache") == "true"
-        store_id = LOCAL_STORE + attributes.get("dest", "") if cache else EXPORT_STORE
-        index = await put_layout(await self._client.store(store_id), spool)
-        if cache:
-            self._client.cache_manifests.append(index)
 
 
 class _Agent:

@@ -17,11 +17,16 @@ from pierhead.build.model import FileStat
 from pierhead.errors import InvalidParameter, NotFound
 
 if TYPE_CHECKING:
-    from pierhead.build.buildkit.wire import Channel
+    from pierhead.build.buildkit.channel import Channel
 
 SERVICE: Final = "/containerd.services.content.v1.Content"
 _PACKAGE: Final = "containerd.services.content.v1"
 STORE_HEADER: Final = "buildkit-attachable-store-id"
+LOCAL_STORE: Final = "local:"
+OCI_STORE: Final = "oci:"
+"""Prefixes of stores' ids: a directory of ``--cache-to/from``, an OCI layout."""
+EXPORT_STORE: Final = "export"
+"""The store that takes an OCI layout as output."""
 CHUNK_BYTES: Final = 1 << 20
 _WRITE, _COMMIT = 1, 2
 _BLOBS: Final = b"blobs/"

@@ -14,6 +14,7 @@ import pytest
 
 from pierhead.api.context import Engine
 from pierhead.build.buildkit import messages, wire
+from pierhead.build.buildkit.channel import Channel
 from pierhead.build.export.model import Solved
 from pierhead.build.model import CacheOption, Output
 from support.api import fake_engine, serving
@@ -66,7 +67,7 @@ async def session(path: str) -> AsyncIterator[None]:
 async def test_grpc(tmp_path: Path) -> None:
     async with serving(engine_with(tmp_path, StubBuilds()), tmp_path) as ask:
         async with upgraded(ask.path, "/v1.43/grpc", []) as end:
-            channel = wire.Channel(end)
+            channel = Channel(end)
             request = messages.get("moby.buildkit.v1.ListWorkersRequest")()
             reply = await channel.call(
                 "/moby.buildkit.v1.Control/ListWorkers",

@@ -13,6 +13,7 @@ from grpclib.exceptions import GRPCError
 
 from pierhead.build.buildkit import control, messages, wire
 from pierhead.build.buildkit.builds import Build
+from pierhead.build.buildkit.channel import Channel
 from pierhead.build.buildkit.session import SessionClient, Sessions
 from pierhead.build.dockerfile.errors import BuildError
 from pierhead.build.dockerfile.model import Range, SourceText
@@ -35,13 +36,13 @@ PACKAGE = "moby.buildkit.v1"
 SERVICE = "/moby.buildkit.v1.Control"
 
 
-async def call(channel: wire.Channel, name: str, reply: str, **fields: Any) -> Any:
+async def call(channel: Channel, name: str, reply: str, **fields: Any) -> Any:
     request = messages.get(f"{PACKAGE}.{name}Request")(**fields)
     return await channel.call(f"{SERVICE}/{name}", request, f"{PACKAGE}.{reply}")
 
 
 async def stream_of(
-    channel: wire.Channel, name: str, kinds: tuple[str, str], **fields: Any
+    channel: Channel, name: str, kinds: tuple[str, str], **fields: Any
 ) -> list[Any]:
     request, reply = (f"{PACKAGE}.{kind}" for kind in kinds)
     found = []

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import stat
-import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,24 +11,21 @@ from typing import Any
 import pytest
 
 from pierhead.build.buildkit import messages, wire
+from pierhead.build.buildkit.channel import Channel, batches
 from pierhead.build.buildkit.filesync import (
     DATA,
     ERR,
-    FIN,
     PACKET,
-    REQ,
     STAT,
     RemoteListing,
     file_stat,
-    index_tar,
     metadata_of,
     mode_of_go,
     mode_to_go,
-    send_tar,
     stat_message,
 )
 from pierhead.build.model import FileStat, Wanted
-from pierhead.errors import InvalidParameter, NotFound, PierError
+from pierhead.errors import NotFound, PierError
 from support.buildkit import Shared, channel_to
 
 PATH = "/moby.filesync.v1.FileSync/DiffCopy"
@@ -89,9 +84,9 @@ def test_what_a_client_is_told() -> None:
 
 
 @asynccontextmanager
-async def listing_of(channel: wire.Channel) -> AsyncIterator[RemoteListing]:
+async def listing_of(channel: Channel) -> AsyncIterator[RemoteListing]:
     async with channel.open(PATH, PACKET, PACKET) as stream:
-        listing = RemoteListing(stream, wire.batches(stream))
+        listing = RemoteListing(stream, batches(stream))
         try:
             yield listing
         finally:
@@ -152,96 +147,6 @@ async def test_clients_that_break_the_rules() -> None:
     assert "ended the transfer" in (await play([file, packet(type=STAT), half])).message
 
 
-def tar_of(*members: tuple[str, bytes | str | None, str]) -> io.BytesIO:
-    """(name, data or target, kind) each."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data, kind in members:
-            info = tarfile.TarInfo(name)
-            info.mtime = 7
-            info.type = {
-                "file": tarfile.REGTYPE,
-                "dir": tarfile.DIRTYPE,
-                "link": tarfile.SYMTYPE,
-                "hard": tarfile.LNKTYPE,
-            }[kind]
-            if isinstance(data, str):
-                info.linkname = data
-            body = data if isinstance(data, bytes) else b""
-            info.size = len(body)
-            tar.addfile(info, io.BytesIO(body))
-    return out
-
-
-TAR = (
-    ("./z", b"zz", "file"),
-    ("sub/deep/f", b"x" * 70_000, "file"),
-    ("a-link", "z", "link"),
-    ("hard", "z", "hard"),
-    ("sub-", b"", "file"),
-)
-
-
-def test_the_order_is_fsutils() -> None:
-    """By components, parents first and made where they are missing; hard links point back."""
-    members = index_tar(tar_of(*TAR))
-    assert [(member.file.path, member.file.link) for member in members] == [
-        (b"a-link", b"z"),
-        (b"hard", b""),
-        (b"sub", b""),
-        (b"sub/deep", b""),
-        (b"sub/deep/f", b""),
-        (b"sub-", b""),
-        (b"z", b"hard"),
-    ]
-    assert members[1].file.size == 2
-    assert members[6].file.hard_link
-    assert stat.S_ISDIR(members[2].file.mode)
-    assert members[0].file.mtime_ns == 7_000_000_000
-
-
-async def test_a_tar_sent_as_a_directory() -> None:
-    received: dict[str, bytes] = {}
-
-    async def receive(stream: Any) -> None:
-        """fsutil's receiver: everything is asked for, then FIN."""
-        packet = messages.get(PACKET)
-        files: list[Any] = []
-        while (message := await stream.recv_message()) and message.stat.path:
-            files.append(message.stat)
-        for number, file in enumerate(files):
-            if stat.S_ISREG(mode_of_go(file.mode)) and not file.linkname:
-                await stream.send_message(packet(type=REQ, ID=number))
-                parts = []
-                while data := (await stream.recv_message()).data:
-                    parts.append(data)
-                received[file.path] = b"".join(parts)
-        await stream.send_message(packet(type=FIN))
-        assert (await stream.recv_message()).type == FIN
-
-    mapping = {SEND: wire.handler(receive, wire.BOTH_STREAM, PACKET, PACKET)}
-    async with (
-        channel_to(mapping) as channel,
-        channel.open(SEND, PACKET, PACKET) as stream,
-    ):
-        await send_tar(stream, tar_of(*TAR))
-    assert received == {"hard": b"zz", "sub/deep/f": b"x" * 70_000, "sub-": b""}
-
-
-async def test_a_receiver_that_refuses() -> None:
-    async def receive(stream: Any) -> None:
-        await stream.send_message(messages.get(PACKET)(type=ERR, data=b"disk full"))
-        await stream.recv_message()
-
-    mapping = {SEND: wire.handler(receive, wire.BOTH_STREAM, PACKET, PACKET)}
-    with pytest.raises(InvalidParameter, match="disk full"):
-        async with (
-            channel_to(mapping) as channel,
-            channel.open(SEND, PACKET, PACKET) as stream,
-        ):
-            await send_tar(stream, tar_of(*TAR))
-
-
 async def test_old_clients_get_plain_utf8() -> None:
     """Docker 20.10 doesn't know the escaped form."""
     shared = Shared({"a": b""})
@@ -250,7 +155,7 @@ async def test_old_clients_get_plain_utf8() -> None:
         channel_to(shared.mapping()) as channel,
         channel.open(PATH, PACKET, PACKET, metadata=metadata_of("c", wanted, raw=True)) as stream,
     ):
-        listing = RemoteListing(stream, wire.batches(stream))
+        listing = RemoteListing(stream, batches(stream))
         assert [file.path async for file in listing.files()] == [b"a"]
         await listing.close()
     (asked,) = shared.asked

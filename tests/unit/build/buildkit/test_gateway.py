@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pierhead.build.buildkit import messages, wire
+from pierhead.build.buildkit import messages
+from pierhead.build.buildkit.channel import Channel
 from pierhead.build.buildkit.gateway import BUILD_ID
 from pierhead.build.files.model import Source, SourceKind
 from pierhead.build.model import FileStat
@@ -33,7 +34,7 @@ SERVICE = "/moby.buildkit.v1.frontend.LLBBridge"
 class Driven:
     """A build that a client drives: its calls name it in their metadata."""
 
-    def __init__(self, channel: wire.Channel, solving: asyncio.Task[Any], ref: str) -> None:
+    def __init__(self, channel: Channel, solving: asyncio.Task[Any], ref: str) -> None:
         self.channel = channel
         self.solving = solving
         self.ref = ref

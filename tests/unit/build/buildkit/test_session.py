@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,34 +135,6 @@ async def test_local_sources_of_two_sessions() -> None:
         assert two.asked[0]["exclude-patterns"] == ["*.o"]
 
 
-async def test_outputs(tmp_path: Path) -> None:
-    door = door_on(StubBuilds())
-    received: dict[str, bytes] = {}
-
-    async def take(stream: Any) -> None:
-        number = stream.metadata["buildkit-attachable-exporter-id"]
-        parts = [message.data async for message in stream]
-        if b"bad" in parts:
-            raise GRPCError(Status.UNKNOWN, "target exists")
-        received[number] = b"".join(parts)
-
-    kind = f"{PACKAGE}.BytesMessage"
-    send = {session.FILE_SEND: wire.handler(take, wire.BOTH_STREAM, kind, kind)}
-    async with session_of(door, send) as session_id:
-        client = SessionClient(door.sessions, session_id, spool=tmp_path)
-        to = client.receive(Output(type="tar", number=3))
-        await to.write(b"a" * (2 << 20))
-        await to.write(b"b")
-        await to.close()
-        assert received["3"] == b"a" * (2 << 20) + b"b"
-        await client.receive(Output(type="oci", number=4)).close()
-        assert received["4"] == b""
-        to = client.receive(Output(type="tar"))
-        await to.write(b"bad")
-        with pytest.raises(InvalidParameter, match="target exists"):
-            await to.close()
-
-
 async def test_the_context_by_http() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"tar"
@@ -174,41 +143,6 @@ async def test_the_context_by_http() -> None:
     tar = await client.context_tar()
     assert tar is not None
     assert [part async for part in tar] == [b"tar"]
-
-
-async def test_a_cache_goes_into_the_clients_store(tmp_path: Path) -> None:
-    written: list[tuple[str, bytes]] = []
-
-    class Store:
-        async def write(self, digest: str, size: int, chunks: AsyncIterator[bytes]) -> None:
-            written.append((digest, b"".join([part async for part in chunks])))
-
-    client = SessionClient(Sessions(), "s", spool=tmp_path)
-
-    asked: list[str] = []
-
-    async def store(store_id: str) -> Any:
-        asked.append(store_id)
-        return Store()
-
-    client.store = store  # type: ignore[method-assign]
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        index = b'{"manifests":[{"digest":"sha256:aa","size":3}]}'
-        for name, data in (("blobs/sha256/aa", b"abc"), ("index.json", index)):
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    output = Output(type="local", attributes={"dest": "/cache", "cache": "true"})
-    to = client.receive(output)
-    await to.write(out.getvalue())
-    await to.close()
-    to = client.receive(Output(type="oci", attributes={"tar": "false"}))
-    await to.write(out.getvalue())
-    await to.close()
-    assert asked == ["local:/cache", "export"]
-    assert written == [("sha256:aa", b"abc")] * 2
-    assert client.cache_manifests == ['{"digest":"sha256:aa","size":3}']
 
 
 async def test_stores_as_local_sources() -> None:
