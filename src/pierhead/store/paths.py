@@ -22,6 +22,7 @@
         attach ctl winsz pidfile    conmon's sockets and files
         execs/<exec id>/            process.json, conmon's files of one exec
       views/<id>                    a stopped container's snapshot while files are copied
+      build/                        steps that run, their networks: see build/execute/executor.py
       builds/                       trees that builds read, mounted read-only
       layers/<n>                  mounted layers, where the kernel wants them mounted somewhere
       exits/<id or exec id>         exit code written by conmon, decimal
