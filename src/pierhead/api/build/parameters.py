@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from pierhead.api import query
+from pierhead.api import codec, query
 from pierhead.build.model import BuildOptions, Limits, NetworkMode
 from pierhead.errors import InvalidParameter, NotImplementedYet
 from pierhead.oci import platform as platforms
@@ -30,7 +30,7 @@ class Query(Protocol):
 
 
 class _Ulimit(msgspec.Struct):
-    """Docker's ``Ulimit``; the names' case doesn't matter there, clients send these."""
+    """Docker's ``Ulimit``."""
 
     name: str = msgspec.field(default="", name="Name")
     soft: int = msgspec.field(default=0, name="Soft")
@@ -134,9 +134,12 @@ def _json(key: str, text: Any, type_: type[T], words: str) -> T | None:
     if not value:
         return None
     try:
-        return msgspec.json.decode(value.encode("utf-8", "surrogateescape"), type=type_ | None)
+        document = msgspec.json.decode(value.encode("utf-8", "surrogateescape"))
+        return None if document is None else codec.convert(document, type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidParameter(f"{words}: {error}") from error
+    except InvalidParameter as error:
+        raise InvalidParameter(f"{words}: {error.message}") from error
 
 
 def _limits(text: Any) -> Limits:

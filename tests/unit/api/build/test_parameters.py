@@ -114,6 +114,13 @@ def test_numbers_that_are_none_count_as_nothing() -> None:
     assert read(memory="foo", cpuquota="1.5").options.limits == Limits()
 
 
+def test_json_is_read_as_go_reads_it() -> None:
+    found = read(labels='{"a":null}', ulimits='[{"name":"core","HARD":5}]', cachefrom="null")
+    assert found.options.labels == {"a": ""}
+    assert found.options.limits.ulimits == (("core", 0, 5),)
+    assert found.cache_from == []
+
+
 def test_several_hosts_in_one_value() -> None:
     assert read(extrahosts="a:1,b:2").options.add_hosts == [("a", "1"), ("b", "2")]
 
@@ -124,7 +131,7 @@ def test_several_hosts_in_one_value() -> None:
         ({"buildargs": "["}, "error reading build args: "),
         ({"buildargs": '{"a":1}'}, "error reading build args: "),
         ({"labels": "[]"}, "error reading labels: "),
-        ({"labels": '{"a":null}'}, "error reading labels: "),
+        ({"labels": '{"a":[]}'}, "error reading labels: "),
         ({"ulimits": "x"}, "error reading ulimit settings: "),
         ({"cachefrom": "x"}, "error reading cache-from: "),
         ({"outputs": "{"}, "invalid outputs specified: "),
