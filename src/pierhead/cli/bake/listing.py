@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pierhead.cli.bake.target import BakeProblem, shown
+from pierhead.cli.format.tabwriter import tabbed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,18 +119,3 @@ def _variables(config: Config) -> list[dict[str, Any]]:
             row["value"] = variables.shown(value)
         rows.append(row)
     return rows
-
-
-def tabbed(lines: list[list[str]]) -> str:
-    """Columns by tab stops of eight, as Go's tabwriter pads with tabs."""
-    widths = [
-        -(-(max(len(line[at]) for line in lines) + 1) // 8) * 8 for at in range(len(lines[0]) - 1)
-    ]
-    out = []
-    for line in lines:
-        cells = [
-            cell + "\t" * -(-(width - len(cell)) // 8)
-            for cell, width in zip(line, widths, strict=False)
-        ]
-        out.append("".join(cells) + line[-1] + "\n")
-    return "".join(out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from pierhead.cli.build.request import Request
-from pierhead.cli.errors import CliError, Exit
+from pierhead.cli.errors import CliError
 from pierhead.cli.main import getenv
 
 TYPE_CHECKING = False
@@ -162,6 +162,8 @@ class _Bake:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.first: BaseException | None = None
+        #: Whose error that is.
+        self.failed: _Job | None = None
 
     def run(self) -> None:
         """Build everything; the first failure stops the rest and is kept in ``first``."""
@@ -205,9 +207,6 @@ class _Bake:
             self._stop()
         finally:
             job.done.set()
-
-    #: The job whose error is ``first``.
-    failed: _Job | None = None
 
     def _build(self, job: _Job) -> None:
         from pierhead.cli.build import perform
@@ -317,6 +316,3 @@ def _described(cli: Cli, jobs: dict[str, _Job]) -> int | None:
         cli.out(f"{text}{name}\n{described + chr(10) if described else ''}\n")
         code = print_description(cli, job.request, job.result or {}) or code
     return code or None
-
-
-__all__ = ["Exit", "build_all", "links", "prefixed", "request_of"]

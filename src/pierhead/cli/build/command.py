@@ -5,7 +5,7 @@ from __future__ import annotations
 import posix
 
 from pierhead.cli.build import values
-from pierhead.cli.errors import CliError, Exit
+from pierhead.cli.errors import CliError
 from pierhead.cli.flags import Command
 from pierhead.cli.main import getenv
 
@@ -276,5 +276,3 @@ FLAGS: tuple[tuple[Any, ...], ...] = (
 )
 
 BUILD = Command("[OPTIONS] PATH | URL | -", build, FLAGS, args=(1, 1))
-
-__all__ = ["BUILD", "FLAGS", "Exit"]

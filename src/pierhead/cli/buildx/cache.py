@@ -68,9 +68,8 @@ def fits(record: dict[str, Any], filters: dict[str, list[str]]) -> bool:
 
 def du(cli: Cli, options: Options, args: list[str]) -> None:
     """GET /system/df of the build cache."""
-    from pierhead.cli.format.clock import since
     from pierhead.cli.format.listing import print_list
-    from pierhead.cli.format.units import human_duration, human_size
+    from pierhead.cli.format.units import human_size
 
     form = options.string("format")
     if form and options.flag("verbose"):
@@ -95,7 +94,7 @@ def du(cli: Cli, options: Options, args: list[str]) -> None:
                 "Size": size + ("*" if table and one.get("Shared") else ""),
                 "Description": str(one.get("Description", "")),
                 "UsageCount": int(one.get("UsageCount") or 0),
-                "LastUsedAt": _ago(used, since, human_duration) if used else "",
+                "LastUsedAt": _ago(used) if used else "",
                 "Type": str(one.get("Type", "")),
             }
         )
@@ -107,11 +106,11 @@ def du(cli: Cli, options: Options, args: list[str]) -> None:
         cli.out(summary(found))
 
 
-def _ago(moment: str, since: Any, human_duration: Any) -> str:
-    from pierhead.cli.format.clock import parse_rfc3339
+def _ago(moment: str) -> str:
+    from pierhead.cli.format.clock import parse_rfc3339, since
+    from pierhead.cli.format.units import human_duration
 
-    seconds, _ = parse_rfc3339(moment)
-    return f"{human_duration(since(seconds))} ago"
+    return f"{human_duration(since(parse_rfc3339(moment)[0]))} ago"
 
 
 def _pretty(row: dict[str, Any]) -> str:
@@ -137,7 +136,7 @@ def _pretty(row: dict[str, Any]) -> str:
 
 def summary(found: list[dict[str, Any]]) -> str:
     """Sums at the end of ``du``."""
-    from pierhead.cli.bake.listing import tabbed
+    from pierhead.cli.format.tabwriter import tabbed
     from pierhead.cli.format.units import human_size
 
     sizes = [(int(one.get("Size") or 0), one) for one in found]
@@ -183,7 +182,7 @@ def builder_prune(cli: Cli, options: Options, args: list[str]) -> None:
 
 def prune(cli: Cli, options: Options, args: list[str]) -> None:
     """POST /build/prune, told as buildx does."""
-    from pierhead.cli.bake.listing import tabbed
+    from pierhead.cli.format.tabwriter import tabbed
     from pierhead.cli.format.units import human_size
 
     reserved = options.integer("reserved-space") or options.integer("keep-storage")

@@ -55,3 +55,18 @@ def _align(
             stop += 1
         _align(lines, padded, at, stop, column + 1, minimum, padding)
         at = stop
+
+
+def tabbed(lines: list[list[str]]) -> str:
+    """Columns by tab stops of eight, as Go's tabwriter pads with tabs."""
+    widths = [
+        -(-(max(len(line[at]) for line in lines) + 1) // 8) * 8 for at in range(len(lines[0]) - 1)
+    ]
+    out = []
+    for line in lines:
+        cells = [
+            cell + "\t" * -(-(width - len(cell)) // 8)
+            for cell, width in zip(line, widths, strict=False)
+        ]
+        out.append("".join(cells) + line[-1] + "\n")
+    return "".join(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pierhead.cli.bake.config import parse
-from pierhead.cli.bake.listing import listed, printed, tabbed
+from pierhead.cli.bake.listing import listed, printed
 from pierhead.cli.bake.target import BakeProblem
 
 TEXT = b"""
@@ -50,7 +50,3 @@ def test_printed() -> None:
         '  "target": {\n    "a": {\n      "context": "."\n    }\n  }\n}\n'
     )
     assert printed({}, {}) == '{\n  "target": {}\n}\n'
-
-
-def test_tab_stops() -> None:
-    assert tabbed([["a", "b"], ["12345678", "c"]]) == "a\t\tb\n12345678\tc\n"

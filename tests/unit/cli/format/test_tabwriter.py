@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pierhead.cli.format.tabwriter import tabwriter
+from pierhead.cli.format.tabwriter import tabbed, tabwriter
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,7 @@ def test_columns(text: str, out: str) -> None:
 
 def test_version_columns() -> None:
     assert tabwriter(" Version:\t1\n", 20, 1) == " Version:           1\n"
+
+
+def test_tab_stops() -> None:
+    assert tabbed([["a", "b"], ["12345678", "c"]]) == "a\t\tb\n12345678\tc\n"

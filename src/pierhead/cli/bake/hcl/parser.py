@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pierhead.cli.bake.hcl import nodes
+from pierhead.cli.bake.hcl.cursor import Cursor
 from pierhead.cli.bake.hcl.templates import TemplateParser
 
 TYPE_CHECKING = False
@@ -27,71 +28,8 @@ def parse(name: str, text: str) -> nodes.Body:
     return parser.body(top=True)
 
 
-class Parser:
-    """A cursor over one text."""
-
-    def __init__(self, source: nodes.Source, at: int = 0) -> None:
-        self.source = source
-        self.text = source.text
-        self.at = at
-        self._depth = 0
-        #: Within brackets newlines mean nothing.
-        self._flat = 0
-
-    # Characters
-
-    def fail(self, summary: str, detail: str, start: int | None = None) -> NoReturn:
-        """Raise at the cursor, or from ``start`` to it."""
-        begin = self.at if start is None else start
-        raise nodes.HclError(self.source, begin, max(self.at, begin + 1), summary, detail)
-
-    def space(self, *, lines: bool | None = None) -> None:
-        """Skip blanks and comments; line ends too where they mean nothing (or ``lines``)."""
-        flat = self._flat > 0 if lines is None else lines
-        text = self.text
-        while self.at < len(text):
-            char = text[self.at]
-            if char in " \t\r" or (char == "\n" and flat):
-                self.at += 1
-            elif char == "#" or text.startswith("//", self.at):
-                end = text.find("\n", self.at)
-                self.at = len(text) if end < 0 else end
-            elif text.startswith("/*", self.at):
-                end = text.find("*/", self.at + 2)
-                if end < 0:
-                    self.fail("Unterminated comment", "A comment has no end.")
-                self.at = end + 2
-            else:
-                return
-
-    def peek(self, mark: str) -> bool:
-        """Whether ``mark`` is next."""
-        return self.text.startswith(mark, self.at)
-
-    def take(self, mark: str) -> bool:
-        """Skip ``mark`` if it is next."""
-        if self.peek(mark):
-            self.at += len(mark)
-            return True
-        return False
-
-    def expect(self, mark: str, detail: str) -> None:
-        """Skip ``mark``, or raise."""
-        if not self.take(mark):
-            self.fail("Invalid expression", detail)
-
-    def identifier(self) -> str:
-        """The name at the cursor, "" if there is none."""
-        text, start = self.text, self.at
-        end = start
-        while end < len(text) and (
-            text[end].isalnum() or text[end] == "_" or (text[end] == "-" and end > start)
-        ):
-            end += 1
-        if end == start or text[start].isdigit():
-            return ""
-        self.at = end
-        return text[start:end]
+class Parser(Cursor):
+    """Bodies and expressions of one text."""
 
     # Bodies
 
@@ -144,9 +82,9 @@ class Parser:
             self.space()
         end = self.at
         self.at += 1
-        flat, self._flat = self._flat, 0
+        flat, self.flat = self.flat, 0
         inner = self.body()
-        self._flat = flat
+        self.flat = flat
         body.blocks.append(nodes.Block(self.source, start, end, name, labels, inner))
         self._line_end("block")
 
@@ -196,25 +134,25 @@ class Parser:
 
     def expression(self) -> nodes.Node:
         """The expression at the cursor."""
-        self._depth += 1
-        if self._depth > _DEPTH:
+        self.depth += 1
+        if self.depth > _DEPTH:
             self.fail("Expression too deep", f"More than {_DEPTH} expressions in each other.")
         self.space()
         start = self.at
         condition = self._binary(0)
         self.space()
         if self.take("?"):
-            self._flat += 1
+            self.flat += 1
             self.space()
             yes = self.expression()
             self.space()
             self.expect(":", "The conditional operator needs a colon and a false result.")
             no_start = self.at
-            self._flat -= 1
+            self.flat -= 1
             self.space(lines=True)
             no = self.expression() if self.at < len(self.text) else self._missing(no_start)
             condition = nodes.Conditional(self.source, start, no.end, condition, yes, no)
-        self._depth -= 1
+        self.depth -= 1
         return condition
 
     def _missing(self, start: int) -> NoReturn:
@@ -250,11 +188,11 @@ class Parser:
         for operator in ("-", "!"):
             if self.peek(operator) and not self.peek("!="):
                 self.at += 1
-                self._depth += 1
-                if self._depth > _DEPTH:
+                self.depth += 1
+                if self.depth > _DEPTH:
                     self.fail("Expression too deep", f"More than {_DEPTH} in each other.")
                 of = self._unary()
-                self._depth -= 1
+                self.depth -= 1
                 return nodes.Unary(self.source, start, of.end, operator, of)
         return self._traversals(self._primary(), start)
 
@@ -270,11 +208,11 @@ class Parser:
             return self._number()
         if char == "(":
             self.at += 1
-            self._flat += 1
+            self.flat += 1
             inner = self.expression()
             self.space()
             self.expect(")", "Expected a closing parenthesis to end the expression.")
-            self._flat -= 1
+            self.flat -= 1
             return inner
         if char in ("[", "{"):
             return self._collection(char)
@@ -312,7 +250,7 @@ class Parser:
 
     def _call(self, name: str, start: int) -> nodes.Node:
         self.at += 1
-        self._flat += 1
+        self.flat += 1
         arguments: list[nodes.Node] = []
         spread = False
         while True:
@@ -330,12 +268,12 @@ class Parser:
                     "Missing argument separator",
                     "A comma is required to separate each function argument from the next.",
                 )
-        self._flat -= 1
+        self.flat -= 1
         return nodes.Call(self.source, start, self.at, name, arguments, spread)
 
     def _traversals(self, node: nodes.Node, start: int) -> nodes.Node:
         while True:
-            if self._flat:
+            if self.flat:
                 mark = self.at
                 self.space()
                 if not (self.peek(".") and not self.peek("...")) and not self.peek("["):
@@ -362,17 +300,17 @@ class Parser:
                 node = nodes.Attribute(self.source, start, self.at, node, name)
                 continue
             self.at += 1
-            self._flat += 1
+            self.flat += 1
             self.space()
             if self.take("*"):
                 self.space()
                 self.expect("]", "A bracket is missing after [*.")
-                self._flat -= 1
+                self.flat -= 1
                 return self._splat(node, start, attributes_only=False)
             key = self.expression()
             self.space()
             self.expect("]", "The index operator must end with a closing bracket.")
-            self._flat -= 1
+            self.flat -= 1
             node = nodes.Index(self.source, start, self.at, node, key)
 
     def _splat(self, node: nodes.Node, start: int, *, attributes_only: bool) -> nodes.Node:
@@ -396,7 +334,7 @@ class Parser:
     def _collection(self, bracket: str) -> nodes.Node:
         start = self.at
         self.at += 1
-        self._flat += 1
+        self.flat += 1
         closing = "]" if bracket == "[" else "}"
         self.space()
         mark = self.at
@@ -405,7 +343,7 @@ class Parser:
         else:
             self.at = mark
             node = self._tuple(start) if bracket == "[" else self._object(start)
-        self._flat -= 1
+        self.flat -= 1
         return node
 
     def _tuple(self, start: int) -> nodes.Node:
@@ -437,11 +375,11 @@ class Parser:
                 )
             self.space()
             # A line end may separate items, so it counts within the value.
-            flat, self._flat = self._flat, 0
+            flat, self.flat = self.flat, 0
             value = self.expression()
             self.space()
             separated = self.take(",") or self.peek("\n")
-            self._flat = flat
+            self.flat = flat
             items.append((key, value))
             self.space()
             if not separated and not self.peek("}"):

@@ -153,7 +153,7 @@ class TemplateParser:
 
     def _interpolation(self) -> nodes.Node:
         parser = self._parser
-        parser._flat += 1
+        parser.flat += 1
         found = parser.expression()
         self._close()
         return found
@@ -167,11 +167,11 @@ class TemplateParser:
                 "Extra characters after interpolation expression",
                 "Expected a closing brace to end the interpolation expression.",
             )
-        parser._flat -= 1
+        parser.flat -= 1
 
     def _directive(self, start: int) -> nodes.Node:
         parser = self._parser
-        parser._flat += 1
+        parser.flat += 1
         parser.space()
         kind = parser.identifier()
         found = _Directive(self._source, start, parser.at, kind)
