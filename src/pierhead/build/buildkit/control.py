@@ -100,6 +100,7 @@ class Control:
     # -- builds ------------------------------------------------------------------------------
     async def solve(self, stream: Stream) -> None:
         request = await stream.recv_message()
+        refuse_policies(request.SourcePolicy)
         attributes = dict(request.FrontendAttrs)
         options = self._options(request, attributes)
         client = SessionClient(
@@ -292,6 +293,14 @@ class Control:
         if request.Delete:
             await self._service.history_remove(record.ref)
         await stream.send_message(messages.get("moby.buildkit.v1.UpdateBuildHistoryResponse")())
+
+
+def refuse_policies(given: object) -> None:
+    """A policy that nobody checks would be worse than none. Raises ``NotImplementedYet``."""
+    if given:
+        raise NotImplementedYet(
+            "source policies are not supported: unset EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
+        )
 
 
 def cache_exports_of(request: Message) -> list[CacheOption]:

@@ -17,7 +17,7 @@ from grpclib.const import Handler
 
 from pierhead.build.buildkit import messages, wire, worker
 from pierhead.build.buildkit.builds import Build, Ref
-from pierhead.build.buildkit.control import refusal
+from pierhead.build.buildkit.control import refusal, refuse_policies
 from pierhead.build.buildkit.filesync import stat_message
 from pierhead.build.buildkit.options import FRONTENDS, call_of
 from pierhead.build.export.model import Assembled, Solved
@@ -115,6 +115,7 @@ class Gateway:
             raise NotImplementedYet(
                 f"frontend {request.Frontend} is not supported: use dockerfile.v0"
             )
+        refuse_policies(list(request.SourcePolicies))
         attributes = dict(request.FrontendOpt)
         inputs = self._inputs(request)
         call = call_of(attributes)
@@ -125,6 +126,8 @@ class Gateway:
             build, attributes, inputs=inputs, cache_imports=request.CacheImports
         )
         assert ref.solved is not None
+        if request.Frontend == "gateway.v0":
+            _tell_whose_frontend(build, attributes.get("source", ""))
         self._put_images(build, ref.solved, result)
         return result
 
@@ -321,6 +324,14 @@ class Gateway:
             "containers from build results are not there: `pier build --debug` opens a shell "
             "in a step that failed"
         )
+
+
+def _tell_whose_frontend(build: Build, source: str) -> None:
+    """``BUILDKIT_SYNTAX`` names an image; Docker's own Dockerfile frontends are this one, too."""
+    if source.removeprefix("docker.io/").startswith("docker/dockerfile"):
+        return
+    text = f"{source} is not run: the Dockerfile is read by Pierhead's own frontend"
+    build.emit(Warned(time_ns=time.time_ns(), rule="", text=text))
 
 
 def _set_ref(message: Message, ref: Ref) -> None:

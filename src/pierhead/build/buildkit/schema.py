@@ -92,7 +92,7 @@ ResolveSourceMetaRequest 1 pb.SourceOp Source, 2 pb.Platform Platform, 3 s LogNa
 ResolveSourceImageResponse 1 s Digest, 2 b Config
 ResolveSourceMetaResponse 1 pb.SourceOp Source, 2 ResolveSourceImageResponse Image
 CacheOptionsEntry 1 s Type, 2 {}s Attrs
-SolveRequest 1 pb.Definition Definition, 2 s Frontend, 3 {}s FrontendOpt, 5 ? allowResultReturn, 6 ? allowResultArrayRef, 10 ? Final, 11 b ExporterAttr, 12 *CacheOptionsEntry CacheImports, 13 {}pb.Definition FrontendInputs, 14 ? Evaluate
+SolveRequest 1 pb.Definition Definition, 2 s Frontend, 3 {}s FrontendOpt, 5 ? allowResultReturn, 6 ? allowResultArrayRef, 10 ? Final, 11 b ExporterAttr, 12 *CacheOptionsEntry CacheImports, 13 {}pb.Definition FrontendInputs, 14 ? Evaluate, 15 *b SourcePolicies
 SolveResponse 1 s ref, 3 Result result
 FileRange 1 i Offset, 2 i Length
 ReadFileRequest 1 s Ref, 2 s FilePath, 3 FileRange Range, 4 n MountIndex
