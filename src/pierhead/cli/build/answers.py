@@ -53,8 +53,8 @@ class Answers:
         self.agents = agents
         self._outputs = outputs
         self._tar = tar
-        #: Stream of a walk -> its root, and the files that were listed.
-        self._walks: dict[int, tuple[str, set[str]]] = {}
+        #: Stream of a walk -> name of its source, its root, the files that were listed.
+        self._walks: dict[int, tuple[str, str, set[str]]] = {}
 
     def answer(self, channel: int, question: dict[str, Any]) -> Iterator[bytes]:
         """Payloads of an answer that is data. Raises ``Refused``."""
@@ -86,7 +86,7 @@ class Answers:
         if root is None:
             raise Refused("not_found", f"no local source {name}")
         listed: set[str] = set()
-        self._walks[channel] = root, listed
+        self._walks[channel] = name, root, listed
         return _listing(
             root,
             listed,
@@ -100,8 +100,8 @@ class Answers:
         path = str(question.get("path", ""))
         if walked is None:
             raise Refused("not_found", "the listing is closed")
-        root, listed = walked
-        if path not in listed:
+        name, root, listed = walked
+        if path not in listed and not _of_layout(name, path):
             # Nothing else of this machine is the daemon's business.
             raise Refused("invalid", f"{path} is no file of the listing")
         return walk.content(root, path, wire.CHUNK_BYTES)
@@ -146,6 +146,14 @@ class Answers:
         if make is None:
             raise Refused("not_found", f"no output {number}")
         return make()
+
+
+def _of_layout(source: str, path: str) -> bool:
+    """Whether a source is an OCI layout and ``path`` one of its files: known without a list."""
+    if not source.startswith(("oci-layout:", "cache-from:")):
+        return False
+    digest = path.removeprefix("blobs/sha256/")
+    return path == "index.json" or (digest != path and digest.isalnum())
 
 
 def _listing(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HEAD_BYTES = 512
 _MAGIC = (b"BZh", b"\x1f\x8b\x08", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 _GIT_HOSTS = ("github.com/", "git@")
+_LAYOUT = "oci-layout://"
 _FAILED = "ERROR: failed to build: "
 
 
@@ -171,8 +172,10 @@ def _named(found: Located, contexts: dict[str, str]) -> None:
         if is_remote(value) or value.startswith(("docker-image://", "target:", "solved://")):
             named[name] = value
             continue
-        if value.startswith("oci-layout://"):
-            named[name] = "oci-layout://" + absolute(value[len("oci-layout://") :])
+        if value.startswith(_LAYOUT):
+            place, rest = layout_parts(value)
+            named[name] = _LAYOUT + place + rest
+            found.directories[f"oci-layout:{place}"] = place
             continue
         try:
             mode = posix.stat(value).st_mode
@@ -188,6 +191,15 @@ def _named(found: Located, contexts: dict[str, str]) -> None:
         found.directories[source] = absolute(value)
     if named:
         found.fields["named_contexts"] = named
+
+
+def layout_parts(value: str) -> tuple[str, str]:
+    """``oci-layout://dir:tag@digest``: the directory from the root on, and what follows it."""
+    place, at, digest = value[len(_LAYOUT) :].partition("@")
+    before, colon, tag = place.rpartition(":")
+    if colon and "/" not in tag:
+        return absolute(before), f":{tag}{at}{digest}"
+    return absolute(place), at + digest
 
 
 def _exists(path: str) -> bool:

@@ -53,6 +53,20 @@ def test_no_content_but_what_was_listed(tmp_path: Path) -> None:
             answer(of, 8, op="content", of=7, path=path)
 
 
+def test_layouts_are_known_without_a_list(tmp_path: Path) -> None:
+    blob = "blobs/sha256/" + "a" * 64
+    for name in ("index.json", blob, "other"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    of = answers(tmp_path, directories={"oci-layout:/x": str(tmp_path)})
+    of.answer(7, {"op": "local", "name": "oci-layout:/x"})
+    for name in ("index.json", blob):
+        assert answer(of, 8, op="content", of=7, path=name).decode() == name
+    for name in ("other", "blobs/sha256/../../other"):
+        with pytest.raises(Refused):
+            answer(of, 8, op="content", of=7, path=name)
+
+
 def test_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import posix
 

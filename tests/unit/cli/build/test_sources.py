@@ -127,7 +127,7 @@ def test_named_contexts(tmp_path: Path) -> None:
         "b": str(tmp_path),
         "context": str(tmp_path),
         "c": "https://x/y.git",
-        "d": "oci-layout:///x",
+        "d": "oci-layout:///x/../y:1@sha256:0",
     }
     found = sources.locate(made)
     assert found.fields["named_contexts"] == {
@@ -135,9 +135,9 @@ def test_named_contexts(tmp_path: Path) -> None:
         "b": "local:b",
         "context": "local:named:context",
         "c": "https://x/y.git",
-        "d": "oci-layout:///x",
+        "d": "oci-layout:///y:1@sha256:0",
     }
-    assert set(found.directories) == {"context", "b", "named:context"}
+    assert set(found.directories) == {"context", "b", "named:context", "oci-layout:/y"}
 
 
 @pytest.mark.parametrize(
