@@ -126,8 +126,6 @@ class Gateway:
             build, attributes, inputs=inputs, cache_imports=request.CacheImports
         )
         assert ref.solved is not None
-        if request.Frontend == "gateway.v0":
-            _tell_whose_frontend(build, attributes.get("source", ""))
         self._put_images(build, ref.solved, result)
         return result
 
@@ -324,14 +322,6 @@ class Gateway:
             "containers from build results are not there: `pier build --debug` opens a shell "
             "in a step that failed"
         )
-
-
-def _tell_whose_frontend(build: Build, source: str) -> None:
-    """``BUILDKIT_SYNTAX`` names an image; Docker's own Dockerfile frontends are this one, too."""
-    if source.removeprefix("docker.io/").startswith("docker/dockerfile"):
-        return
-    text = f"{source} is not run: the Dockerfile is read by Pierhead's own frontend"
-    build.emit(Warned(time_ns=time.time_ns(), rule="", text=text))
 
 
 def _set_ref(message: Message, ref: Ref) -> None:
