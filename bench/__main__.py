@@ -11,6 +11,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -248,6 +249,7 @@ def main() -> int:
     if os.geteuid() != 0:
         print("bench/run needs root", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped then
     pierd = Pierd()
     stops: list[Callable[[], None]] = [pierd.stop]
     engines: list[Engine] = [pierd]
