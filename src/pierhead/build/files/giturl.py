@@ -66,8 +66,11 @@ def is_commit(text: str) -> bool:
     return bool(_SHA.match(text))
 
 
-def parse(url: str) -> GitUrl:
-    """Raises ``InvalidParameter`` for what is no git URL, and for queries nobody knows."""
+def parse(url: str, checksum: str = "") -> GitUrl:
+    """Raises ``InvalidParameter`` for what is no git URL, and for queries nobody knows.
+
+    ``checksum`` is ADD's: where the URL has one as well, it must be the same.
+    """
     if url.startswith("github.com/"):
         url = "https://" + url
     if "://" in url:
@@ -83,6 +86,10 @@ def parse(url: str) -> GitUrl:
         found = _query(_fragment(GitUrl(remote=remote), fragment), query)
     else:
         raise InvalidParameter(f"not a git URL: {url}")
+    if checksum:
+        if found.checksum and checksum != found.checksum:
+            raise InvalidParameter(f'checksum mismatch "{checksum}" != "{found.checksum}"')
+        found = replace(found, checksum=checksum)
     if found.ref.startswith("-") or any(ord(c) < 33 for c in found.ref):
         raise InvalidParameter(f"invalid git ref: {found.ref!r}")
     if found.checksum and not re.fullmatch(r"[0-9a-fA-F]+", found.checksum):

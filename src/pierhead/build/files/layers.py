@@ -82,19 +82,25 @@ class Layers:
         """A file without a name on our disk: the descriptor."""
         return os.open(self._scratch, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
-    async def look(
+    async def call(
         self, chain_id: ChainId | None, function: str, args: dict[str, Any], **more: Any
     ) -> Any:
-        """Call ``build.files.looking:function`` within the mounted tree."""
+        """Call ``build.files.<function>`` in a worker whose "/" is the mounted tree."""
         async with self.view(chain_id) as root:
             return await worker.call(
-                f"build.files.looking:{function}",
+                f"build.files.{function}",
                 args,
                 jail=root,
                 site_packages=True,
                 memory_limit_bytes=MEMORY_BYTES,
                 **more,
             )
+
+    async def look(
+        self, chain_id: ChainId | None, function: str, args: dict[str, Any], **more: Any
+    ) -> Any:
+        """``call`` for the functions of ``looking``."""
+        return await self.call(chain_id, f"looking:{function}", args, **more)
 
     async def look_bytes(
         self, chain_id: ChainId | None, function: str, args: dict[str, Any]

@@ -146,10 +146,12 @@ class Layout:
             self._put(path, made, -1)
 
     def _place(self, path: bytes, entry: Entry, origin: int) -> None:
-        mode = entry.mode if self._chmod is None else self._chmod.apply(entry.mode)
+        mode = entry.mode
         if self._classic and entry.is_file and (self._owner or not self._keep_owner):
-            # its chown(2) came last, which takes these away
+            # its chown(2) takes these away
             mode &= ~(stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0))
+        if self._chmod is not None:
+            mode = self._chmod.apply(mode)
         uid, gid = self._owner or ((entry.uid, entry.gid) if self._keep_owner else (0, 0))
         self._put(path, _as(entry, mode, uid, gid), origin)
 

@@ -8,7 +8,7 @@ from typing import Any
 from pierhead.build.files import collect
 from pierhead.build.files.disktree import DiskTree
 from pierhead.build.files.entries import encode
-from pierhead.build.files.tree import find, join
+from pierhead.build.files.tree import children, find
 from pierhead.errors import InvalidParameter, TooLarge
 from pierhead.store.tarsource import write_all
 
@@ -41,12 +41,7 @@ def stat(*, path: str) -> dict[str, Any]:
 
 def listdir(*, path: str) -> dict[str, Any]:
     """Write the encoded children of ``path`` to fd 1."""
-    tree = _tree()
-    top = find(tree, path.encode("utf-8", "surrogateescape"))
-    if not top.is_dir:
-        raise InvalidParameter(f"{path}: not a directory")
-    found = [tree.lstat(join(top.path, name)) for name in tree.names(top.path)]
-    write_all(1, encode([entry for entry in found if entry is not None]))
+    write_all(1, encode(children(_tree(), path.encode("utf-8", "surrogateescape"))))
     return {}
 
 
@@ -65,9 +60,3 @@ def read(*, path: str, limit_bytes: int) -> dict[str, Any]:
     finally:
         os.close(fd)
     return {}
-
-
-def place(*, path: str) -> dict[str, Any]:
-    """Where ``path`` leads, all symlinks followed. Returns ``path`` and ``is_dir``."""
-    entry = find(_tree(), path.encode("utf-8", "surrogateescape"))
-    return {"path": entry.path.decode("utf-8", "surrogateescape"), "is_dir": entry.is_dir}

@@ -17,47 +17,41 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
-import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from pierhead.build.files import inline, kept, mountables, tardoor
-from pierhead.build.files.entries import Entry, decode
-from pierhead.build.files.held import Held
-from pierhead.build.files.layers import MEMORY_BYTES, Layers
-from pierhead.build.files.listdoor import ListDoor
+from pierhead.build.files import keeping
+from pierhead.build.files.keeping import KeptSource
 from pierhead.build.files.model import CopyRequest, Inline, Selection, Source, SourceKind, Transfer
-from pierhead.build.files.stored import Stored
-from pierhead.build.files.tree import find, join
-from pierhead.build.files.view import wanted_tree
 from pierhead.build.model import Client, FileStat, Wanted
-from pierhead.engine.images.feed import out_of_pipe
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import Internal, InvalidParameter, PierError
-from pierhead.linux import memory, process, worker
-from pierhead.oci.digest import PREFIX, ChainId, Digest
+from pierhead.errors import Internal
+from pierhead.linux import memory, process
+from pierhead.oci.digest import ChainId, Digest
 from pierhead.store.database import Database
 from pierhead.store.paths import Paths
 from pierhead.store.snapshots import Layer, Snapshotter
+
+# The rest is imported by the first build: a daemon that builds nothing needs none of it.
+if TYPE_CHECKING:
+    from pierhead.build.files.entries import Entry
+    from pierhead.build.files.held import Held
+    from pierhead.build.files.layers import Layers
+    from pierhead.build.files.listdoor import ListDoor
+    from pierhead.build.files.mountables import Staged
+    from pierhead.build.files.selecting import Selector
+    from pierhead.build.files.stored import Stored
+    from pierhead.build.files.tardoor import TarDoor
 
 Progress = Callable[[str, int, int], None]
 """(what, bytes or files so far, of how many; 0: unknown)."""
 
 _LARGE: Final = 2000
 """Files; a source of more leaves megabytes behind."""
-_DIGESTS: Final = 2000
-"""Selections in chains whose digests are remembered."""
-_DESCRIPTIONS: Final = {
-    "context": "local source for {}",
-    "http": "http url {}",
-    "git": "git snapshot for {}",
-}
 
 
 class Mounted(Protocol):
@@ -67,29 +61,6 @@ class Mounted(Protocol):
     """The file or directory that was asked for."""
 
     async def release(self) -> None: ...
-
-
-class _Found(NamedTuple):
-    """What a request means: see ``Selection``; ``digest`` is hex."""
-
-    digest: str
-    files: int
-    size_bytes: int
-    roots: int
-    is_dir: bool
-
-
-class _ClientTar:
-    """The tar that one client brought."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.lock = asyncio.Lock()
-        self.held: Held | None = None
-        self.asked = False
-        self.error: PierError | None = None
-        """It can be read once only: whoever asks again is told the same."""
-        self.bytes = 0
 
 
 class FileService:
@@ -102,21 +73,50 @@ class FileService:
         self._db = db
         self._snapshots = snapshots
         self._images = images
-        self._layers = Layers(paths, snapshots)
-        self._lists = ListDoor(paths.builds / "packs", db, self._layers)
-        self._staged = mountables.Staged(images.index.content.lease)
-        self._stored = Stored({kind: paths.builds / kind for kind in ("http", "git")}, db)
         self._was_large = False
         """A large source was handed out: memory is given back when its build is over."""
-        self._digested: dict[tuple[ChainId | None, str], _Found] = {}
         self._commits: dict[int, str] = {}
         self._handles = itertools.count(1)
         self._held: dict[int, Held] = {}
-        self._tars: dict[int, _ClientTar] = {}
         self._root = paths.builds
-        self._jail = self._root / "jail"
         for directory in ("tmp", "jail", "packs"):
             (self._root / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @cached_property
+    def _layers(self) -> Layers:
+        from pierhead.build.files.layers import Layers
+
+        return Layers(self._paths, self._snapshots)
+
+    @cached_property
+    def _lists(self) -> ListDoor:
+        from pierhead.build.files.listdoor import ListDoor
+
+        return ListDoor(self._root / "packs", self._db, self._layers)
+
+    @cached_property
+    def _tars(self) -> TarDoor:
+        from pierhead.build.files.tardoor import TarDoor
+
+        return TarDoor(self._layers, self._root / "jail")
+
+    @cached_property
+    def _stored(self) -> Stored:
+        from pierhead.build.files.stored import Stored
+
+        return Stored({kind: self._root / kind for kind in ("http", "git")}, self._db)
+
+    @cached_property
+    def _staged(self) -> Staged:
+        from pierhead.build.files.mountables import Staged
+
+        return Staged(self._images.index.content.lease)
+
+    @cached_property
+    def _selector(self) -> Selector:
+        from pierhead.build.files.selecting import Selector
+
+        return Selector(self._layers)
 
     # Sources
 
@@ -133,45 +133,16 @@ class FileService:
         Raises ``NotFound`` if the client has no such source, ``InvalidParameter`` for a
         hostile or broken one.
         """
-        brought = await self._tar_of(client, progress)
-        if brought.held is None:
-            listed, transfer = await self._lists.take(client, name, wanted, progress)
-            return self._hand_out(SourceKind.CONTEXT, name, listed), transfer
-        whole = brought.held
-        tree, ignored = await asyncio.to_thread(
-            wanted_tree, whole.tree, wanted.include, wanted.exclude, wanted.follow
-        )
-        held = Held(tree, whole.packs.share())
-        transfer = Transfer(
-            bytes_received=brought.bytes,
-            files_listed=len(whole.tree),
-            files_received=len(whole.tree),
-            ignored=ignored,
-        )
+        brought = await self._tars.of(client, progress)
+        if brought is not None:
+            held, transfer = await brought.view(wanted)
+        else:
+            held, transfer = await self._lists.take(client, name, wanted, progress)
         return self._hand_out(SourceKind.CONTEXT, name, held), transfer
-
-    async def _tar_of(self, client: Client, progress: Progress) -> _ClientTar:
-        brought = self._tars.setdefault(id(client), _ClientTar(client))
-        async with brought.lock:
-            if not brought.asked:
-                chunks = await client.context_tar()
-                brought.asked = True
-                if chunks is not None:
-                    try:
-                        brought.held, brought.bytes = await tardoor.take_tar(
-                            chunks, self._layers, self._jail, progress=progress
-                        )
-                    except PierError as error:
-                        brought.error = error
-            if brought.error is not None:
-                raise brought.error
-        return brought
 
     async def forget(self, client: Client) -> None:
         """The build is over: drop the tar that this client brought. No error if none."""
-        brought = self._tars.pop(id(client), None)
-        if brought is not None and brought.held is not None:
-            brought.held.close()
+        self._tars.forget(client)
         if self._was_large:
             self._was_large = False
             await asyncio.to_thread(memory.trim)
@@ -205,11 +176,7 @@ class FileService:
         """
         from pierhead.build.files import git, giturl
 
-        found = giturl.parse(url)
-        if checksum and found.checksum and checksum != found.checksum:
-            raise InvalidParameter(f'checksum mismatch "{checksum}" != "{found.checksum}"')
-        if checksum:
-            found = replace(found, checksum=checksum)
+        found = giturl.parse(url, checksum)
         progress("fetching", 0, 0)
         held, identity, commit = await git.fetch(
             found,
@@ -233,25 +200,22 @@ class FileService:
 
     async def narrowed(self, source: Source, exclude: Sequence[str]) -> Source:
         """``source`` without what the .dockerignore patterns ``exclude`` mean; it stays itself."""
-        held = self._of(source)
-        tree, _ = await asyncio.to_thread(wanted_tree, held.tree, (), exclude, ())
-        return self._hand_out(source.kind, source.name, Held(tree, held.packs.share()))
+        from pierhead.build.files.view import narrow
+
+        return self._hand_out(source.kind, source.name, await narrow(self._of(source), exclude))
 
     async def archive(self, source: Source) -> Source:
         """What the one file of an ``http`` source holds: a tar, in any compression.
 
         Rules are those of contexts. ``InvalidParameter`` if it is none. ``source`` stays.
         """
-        held = self._of(source)
-        (name,) = held.tree.names(b"")
-        entry = find(held.tree, name)
-        opened = await tardoor.take_file(
-            held.packs.fds[entry.pack], entry.offset, entry.size, self._layers, self._jail
-        )
+        opened = await self._tars.archive(self._of(source))
         return self._hand_out(source.kind, source.name, opened, source.identity)
 
     def inline(self, files: Sequence[Inline], name: str = "inline") -> Source:
         """Heredocs of one COPY or ADD as a source; ``sources`` of the request are their names."""
+        from pierhead.build.files import inline
+
         return self._hand_out(SourceKind.INLINE, name, inline.held(files))
 
     def _hand_out(
@@ -287,27 +251,26 @@ class FileService:
 
     async def stat(self, source: Source, path: str) -> FileStat:
         """What ``path`` is, a final symlink not followed. ``NotFound``."""
-        if source.kind is SourceKind.CHAIN:
-            data = await self._layers.look_bytes(source.chain_id, "stat", {"path": path})
-            entry = decode(data)[0]
-        else:
-            entry = find(self._of(source).tree, _raw(path), follow=False)
+        (entry,) = await self._look(source, "stat", path)
         return entry.stat(entry.path.rpartition(b"/")[2])
 
     async def listdir(self, source: Source, path: str) -> list[FileStat]:
         """A directory's children, sorted by name; their ``path`` is the name. ``NotFound``."""
-        entries: list[Entry]
-        if source.kind is SourceKind.CHAIN:
-            data = await self._layers.look_bytes(source.chain_id, "listdir", {"path": path})
-            entries = decode(data)
-        else:
-            tree = self._of(source).tree
-            top = find(tree, _raw(path))
-            if not top.is_dir:
-                raise InvalidParameter(f"{path}: not a directory")
-            found = (tree.lstat(join(top.path, name)) for name in tree.names(top.path))
-            entries = [entry for entry in found if entry is not None]
+        entries = await self._look(source, "listdir", path)
         return [entry.stat(entry.path.rpartition(b"/")[2]) for entry in entries]
+
+    async def _look(self, source: Source, function: str, path: str) -> Sequence[Entry]:
+        from pierhead.build.files import tree
+        from pierhead.build.files.entries import decode
+
+        if source.kind is SourceKind.CHAIN:
+            arguments = {"path": path}
+            return decode(await self._layers.look_bytes(source.chain_id, function, arguments))
+        raw = path.encode("utf-8", "surrogateescape")
+        files = self._of(source).tree
+        if function == "stat":
+            return [tree.find(files, raw, follow=False)]
+        return tree.children(files, raw)
 
     # Copying
 
@@ -317,49 +280,9 @@ class FileService:
         ``NotFound`` with BuildKit's words: ``"/x": not found``. For an ``http`` source
         ``request.sources`` don't matter: it is its one file.
         """
-        sources = list(request.sources)
         if source.kind is SourceKind.CHAIN:
-            found = await self._select_chain(source.chain_id, request)
-        else:
-            held = self._of(source)
-            if source.kind is SourceKind.HTTP and held.single:
-                sources = [name.decode() for name in held.tree.names(b"")]
-            parts = await held.collect(sources, request.parents, request.exclude)
-            if request.classic and not parts:
-                raise InvalidParameter("COPY failed: no source files were specified")
-            digest, files, size = await held.digest(parts, keep_owner=request.keep_owner)
-            is_dir = len(parts) == 1 and parts[0].is_dir
-            found = _Found(digest, files, size, len(parts), is_dir)
-        return Selection(
-            source=source,
-            digest=Digest(PREFIX + found.digest),
-            files=found.files,
-            size_bytes=found.size_bytes,
-            sources=sources,
-            roots=found.roots,
-            is_dir=found.is_dir,
-        )
-
-    async def _select_chain(self, chain_id: ChainId | None, request: CopyRequest) -> _Found:
-        """Chains never change: what was digested once is known for good."""
-        arguments = {
-            "sources": list(request.sources),
-            "parents": request.parents,
-            "exclude": list(request.exclude),
-            "keep_owner": request.keep_owner,
-        }
-        key = (chain_id, json.dumps(arguments))
-        found = self._digested.pop(key, None)
-        if found is None:
-            result = await self._layers.look(chain_id, "select", arguments)
-            found = _Found(
-                result["digest"], result["files"], result["bytes"], result["roots"],
-                result["is_dir"],
-            )  # fmt: skip
-        self._digested[key] = found  # the last used is last
-        while len(self._digested) > _DIGESTS:
-            del self._digested[next(iter(self._digested))]
-        return found
+            return await self._selector.in_chain(source, request)
+        return await self._selector.in_held(source, self._of(source), request)
 
     async def copy(
         self, base: ChainId | None, parts: Sequence[Selection], request: CopyRequest
@@ -370,7 +293,7 @@ class FileService:
         ``link_onto``. Raises ``InvalidParameter``: a destination that can't be, an unknown
         user.
         """
-        from pierhead.build.files import copying  # needs what a daemon that builds nothing doesn't
+        from pierhead.build.files import copying
 
         return await copying.copy(self._layers, self._of, base, parts, request)
 
@@ -399,14 +322,12 @@ class FileService:
         """
         tar_fd = process.memory_file("workdir", b"")
         try:
-            async with self._layers.view(base) as root:
-                made = await worker.call(
-                    "build.files.write:directory",
-                    {"path": path, "epoch_s": epoch_s, "uid": uid, "gid": gid, "owner": owner},
-                    stdout=tar_fd,
-                    jail=root,
-                    site_packages=True,
-                )
+            made = await self._layers.call(
+                base,
+                "write:directory",
+                {"path": path, "epoch_s": epoch_s, "uid": uid, "gid": gid, "owner": owner},
+                stdout=tar_fd,
+            )
             if not made["members"]:
                 return None
             os.lseek(tar_fd, 0, os.SEEK_SET)
@@ -420,6 +341,8 @@ class FileService:
         Chains are mounted as they are. Of other sources what is below ``path`` is made a
         layer first, once for each path.
         """
+        from pierhead.build.files import mountables
+
         if source.kind is SourceKind.CHAIN:
             return mountables.mount(self._layers, source.chain_id, path)
 
@@ -445,16 +368,12 @@ class FileService:
         Names stand below ``prefix``; without ``end`` the two blocks of zeros are left out.
         """
 
+        from pierhead.engine.images.feed import out_of_pipe
+
+        arguments = {"root": root, "epoch_s": epoch_s, "prefix": prefix, "end": end}
+
         async def produce(fd: int) -> None:
-            async with self._layers.view(chain_id) as jail:
-                await worker.call(
-                    "build.files.export:tree",
-                    {"root": root, "epoch_s": epoch_s, "prefix": prefix, "end": end},
-                    stdout=fd,
-                    jail=jail,
-                    site_packages=True,
-                    memory_limit_bytes=MEMORY_BYTES,
-                )
+            await self._layers.call(chain_id, "export:tree", arguments, stdout=fd)
 
         return out_of_pipe(produce)
 
@@ -466,9 +385,10 @@ class FileService:
 
     async def recover(self) -> None:
         """At start, before any source is asked for: drop what a kill left."""
-        self._layers.recover()
+        if self._paths.build_views.is_dir() and any(self._paths.build_views.iterdir()):
+            self._layers.recover()
         known = {key for (key,) in self._db.rows("SELECT key FROM build_sources")}
-        gone = await asyncio.to_thread(_recover, self._root, known)
+        gone = await asyncio.to_thread(keeping.recover, self._root, known)
         for key in gone:
             self._db.execute("DELETE FROM build_sources WHERE key = ?", (key,))
 
@@ -489,73 +409,19 @@ class FileService:
 
     def usage(self) -> list[KeptSource]:
         """What is kept between builds, for ``du``."""
-        found = []
-        for key, size, created, used, uses, record in self._db.rows(
-            "SELECT key, size_bytes, created_ns, used_ns, uses, record FROM build_sources"
-        ):
-            facts = json.loads(record)
-            found.append(
-                KeptSource(
-                    id=key,
-                    kind=facts["kind"],
-                    description=_DESCRIPTIONS[facts["kind"]].format(facts["name"]),
-                    size_bytes=size,
-                    created_ns=created,
-                    used_ns=used,
-                    uses=uses,
-                    in_use=self._lists.in_use(key) or self._stored.in_use(key),
-                )
-            )
-        return found
+        return keeping.usage(self._db, self._in_use)
+
+    def _in_use(self, key: str) -> bool:
+        if not self._held:  # then nothing of the kind was imported, maybe
+            return False
+        return self._lists.in_use(key) or self._stored.in_use(key)
 
     async def close(self) -> None:
         """Drop what is handed out still."""
-        for brought in list(self._tars.values()):
-            await self.forget(brought.client)
         for held in self._held.values():
             held.close()
         self._held.clear()
-        await self._lists.close()
-
-
-def _recover(root: Path, known: set[str]) -> set[str]:
-    """Delete what no row knows of; the keys of rows that have nothing any more."""
-    _empty(root / "tmp")
-    found = set()
-    for kind in ("packs", "http", "git"):
-        directory = root / kind
-        for path in directory.iterdir() if directory.is_dir() else ():
-            if path.name not in known:
-                kept.remove(path)
-                continue
-            found.add(path.name)
-            if kind == "packs":
-                kept.sweep(path, kept.load(path).segments, before=time.time_ns())
-    return known - found
-
-
-def _empty(directory: Path) -> None:
-    for path in directory.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _raw(path: str) -> bytes:
-    return path.encode("utf-8", "surrogateescape")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptSource:
-    """Something that is kept to be asked for less next time."""
-
-    id: str
-    kind: str
-    """``context``, ``http`` or ``git``."""
-    description: str
-    size_bytes: int
-    created_ns: int
-    used_ns: int
-    uses: int
-    in_use: bool
+        if "_tars" in self.__dict__:
+            self._tars.close()
+        if "_lists" in self.__dict__:
+            await self._lists.close()

@@ -39,7 +39,9 @@ class Tree:
 
     def _imply(self, what: str) -> None:
         known = self._entries
-        known.setdefault(b"", Entry(b"", stat.S_IFDIR | 0o755))
+        implied: dict[bytes, Entry] = {}
+        if b"" not in known:
+            implied[b""] = known[b""] = Entry(b"", stat.S_IFDIR | 0o755)
         last = b""
         for path in list(known):
             parent = path.rpartition(b"/")[0]
@@ -49,7 +51,7 @@ class Tree:
             while True:
                 above = known.get(parent)
                 if above is None:
-                    known[parent] = Entry(parent, stat.S_IFDIR | 0o755)
+                    implied[parent] = known[parent] = Entry(parent, stat.S_IFDIR | 0o755)
                 elif not above.is_dir:
                     raise InvalidParameter(
                         f"invalid {what}: {shown(path)} lies below {shown(parent)}, "
@@ -58,6 +60,19 @@ class Tree:
                 else:
                     break
                 parent = parent.rpartition(b"/")[0]
+        if implied:
+            self._date(implied)
+
+    def _date(self, implied: dict[bytes, Entry]) -> None:
+        """What nobody listed is as new as the newest that is in it."""
+        for path, entry in self._entries.items():
+            if path not in implied:
+                while path:
+                    path = path.rpartition(b"/")[0]
+                    above = implied.get(path)
+                    if above is None:
+                        break
+                    above.mtime_ns = max(above.mtime_ns, entry.mtime_ns)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -134,6 +149,15 @@ def find(tree: FileTree, path: bytes, *, follow: bool = True) -> Entry:
         text = path.decode("utf-8", "replace").strip("/")
         raise NotFound(f'"/{text}": not found')
     return entry
+
+
+def children(tree: FileTree, path: bytes) -> list[Entry]:
+    """What is in a directory, sorted by name. ``NotFound``, or ``InvalidParameter``."""
+    top = find(tree, path)
+    if not top.is_dir:
+        raise InvalidParameter(f"{shown(path)}: not a directory")
+    found = (tree.lstat(join(top.path, name)) for name in tree.names(top.path))
+    return [entry for entry in found if entry is not None]
 
 
 def walk(tree: FileTree, top: bytes) -> Iterator[Entry]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pierhead.build.dockerfile import ignore
 from pierhead.build.files import globs
 from pierhead.build.files.entries import Entry
+from pierhead.build.files.held import Held, elsewhere
 from pierhead.build.files.tree import Tree, join, resolve, walk
 from pierhead.errors import InvalidParameter
 
@@ -58,6 +59,12 @@ def _patterns(patterns: Sequence[str]) -> ignore.Patterns | None:
         return ignore.Patterns(patterns)
     except ignore.PatternError as error:
         raise InvalidParameter(f"invalid include patterns: {error}") from error
+
+
+async def narrow(held: Held, exclude: Sequence[str]) -> Held:
+    """The same source without what the .dockerignore patterns ``exclude`` mean."""
+    tree, _ = await elsewhere(len(held.tree), lambda: wanted_tree(held.tree, (), exclude))
+    return Held(tree, held.packs.share())
 
 
 def _meant(tree: Tree, source: bytes) -> Iterable[Entry]:
