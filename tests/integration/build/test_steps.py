@@ -163,6 +163,23 @@ async def test_what_a_step_writes_beside_a_mount_stays(steps: Lab, tmp_path: Pat
     assert (victim / "a").is_dir()
 
 
+async def test_mounts_within_mounts(steps: Lab, tmp_path: Path) -> None:
+    base = await steps.base()
+    source = tree(steps, tmp_path / "context", {"package": "p\n"})
+    outcome = await steps.run(
+        base,
+        "cat /src/package; touch /src/x 2>/dev/null || echo read-only;"
+        "echo m > /src/node_modules/m; ls /src",
+        mounts=[
+            mount(MountKind.BIND, "/src", source=source),
+            mount(MountKind.CACHE, "/src/node_modules", read_write=True),
+        ],
+    )
+    assert steps.text.splitlines()[:3] == ["p", "read-only", "node_modules"]
+    assert not outcome.changed
+    assert os.listdir(tmp_path / "context") == ["package"]
+
+
 async def test_cache_mounts_keep_share_and_lock(steps: Lab) -> None:
     base = await steps.base()
 

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SECRET_MODE: Final = 0o400
 SSH_MODE: Final = 0o600
 SECRET_LIMIT_BYTES: Final = 500 << 10  # as BuildKit's MaxSecretSize
+_FILES: Final = (MountKind.SECRET, MountKind.SSH)
 _PRIVATE_FLAGS: Final = 2 | 4 | 8  # MS_NOSUID | MS_NODEV | MS_NOEXEC
 _HIDDEN: Final = ["nosuid", "nodev", "noexec"]
 
@@ -76,7 +77,7 @@ class Attachments:
         for number, mount in enumerate(asked):
             match mount.kind:
                 case MountKind.BIND:
-                    source = await self._bind(mount, number)
+                    source = await self._bind(mount, number, asked)
                 case MountKind.CACHE:
                     source = held[cache_id(mount)]
                 case MountKind.TMPFS:
@@ -127,14 +128,19 @@ class Attachments:
 
     # Each kind
 
-    async def _bind(self, mount: StepMount, number: int) -> Path:
+    async def _bind(self, mount: StepMount, number: int, asked: Sequence[StepMount]) -> Path:
         if mount.source is None:
             raise InvalidParameter(f"the mount at {mount.target} has no source")
         mounted = await self._files.mountable(mount.source, mount.source_path)
         self._undo.push_async_callback(mounted.release)
-        if not mount.read_write:
+        missing = _missing_within(mounted.path, mount.target, asked)
+        if not mount.read_write and not missing:
             return mounted.path
-        return await self._writable(mounted.path, number)
+        view = await self._writable(mounted.path, number)
+        for path, is_directory in missing:
+            # BuildKit fails here: the runtime can't make it in a read-only mount
+            MountPoints(view).make(path, directory=is_directory)
+        return view
 
     async def _writable(self, source: Path, number: int) -> Path:
         """A copy on write, thrown away afterwards: nothing of it is the step's result."""
@@ -255,6 +261,19 @@ class Attachments:
             await self._undo.aclose()
         except Exception:
             log.exception("a step's mounts were not taken away whole")
+
+
+def _missing_within(
+    source: Path, target: str, asked: Sequence[StepMount]
+) -> list[tuple[str, bool]]:
+    """Mounts below ``target`` that have no place in ``source``: (path there, a directory?)."""
+    top = target.rstrip("/")
+    inner = [other for other in asked if other.target.startswith(f"{top}/")]
+    return [
+        (other.target.removeprefix(top), other.kind not in _FILES)
+        for other in inner
+        if not os.path.lexists(f"{source}{other.target.removeprefix(top)}")
+    ]
 
 
 def _copy_file(source: Path, target: Path) -> Path:
