@@ -106,8 +106,9 @@ def local_sessions(attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def outputs_of(exporters: Iterable[tuple[str, Mapping[str, str]]]) -> list[Output]:
-    """``moby`` and a ``docker`` without a file are this daemon's own images."""
-    return [
+    """``moby`` and a ``docker`` without a file are this daemon's own images; none at all leaves
+    the result in the cache, as ``--output type=cacheonly`` wants it."""
+    found = [
         Output(
             type=_kind(kind),
             attributes={key: value for key, value in attributes.items() if key not in _CLIENTS},
@@ -115,6 +116,7 @@ def outputs_of(exporters: Iterable[tuple[str, Mapping[str, str]]]) -> list[Outpu
         )
         for number, (kind, attributes) in enumerate(exporters)
     ]
+    return found or [Output(type="cacheonly")]
 
 
 def _kind(kind: str) -> str:

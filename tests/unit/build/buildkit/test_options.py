@@ -150,6 +150,7 @@ def test_outputs() -> None:
         Output(type="oci", attributes={"name": "a:1"}, number=2),
     ]
     assert build_options({}, outputs=outputs).tags == ["a:1", "b:2"]
+    assert outputs_of([]) == [Output(type="cacheonly")]
 
 
 def test_times_and_attestations() -> None:
