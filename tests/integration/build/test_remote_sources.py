@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -15,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from pierhead.errors import InvalidParameter, NotFound
+from pierhead.build.files import git
+from pierhead.errors import InvalidParameter, NotFound, Unavailable
 from pierhead.oci.digest import sha256
 from support.building import CONTEXT, Bench
 
@@ -258,3 +261,56 @@ async def test_tokens_are_sent_to_their_host_only(
     finally:
         server.shutdown()
         server.server_close()
+
+
+class Agent:
+    """A client that forwards its ssh agent."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._socket = socket_path
+
+    async def ssh(self, agent_id: str) -> Any:
+        return self if agent_id == "default" else None
+
+    async def connect(self) -> Any:
+        reader, writer = await asyncio.open_unix_connection(self._socket)
+
+        class Connection:
+            async def read(self) -> bytes:
+                return await reader.read(4096)
+
+            async def write(self, data: bytes) -> None:
+                writer.write(data)
+                await writer.drain()
+
+            async def close(self) -> None:
+                writer.close()
+
+        return Connection()
+
+
+@pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="needs openssh-client")
+async def test_git_reaches_the_clients_ssh_agent(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instead of ssh git runs what lists the agent's keys, and fails with what it said."""
+    path = str(tmp_path / "agent")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    try:
+        while not os.path.exists(path):
+            await asyncio.sleep(0.01)
+            assert agent.poll() is None
+        key = tmp_path / "key"
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the key", "-f", key], check=True
+        )
+        env = os.environ | {"SSH_AUTH_SOCK": path}
+        subprocess.run(["ssh-add", "-q", key], check=True, env=env)
+        monkeypatch.setattr(git, "PASSED_ON", ("GIT_SSH_COMMAND",))
+        monkeypatch.setenv("GIT_SSH_COMMAND", "sh -c 'id -u >&2; ssh-add -l >&2; exit 1'")
+        client: Any = Agent(path)
+        with pytest.raises(Unavailable, match=r"(?s)65534.*the key \(ED25519\)"):
+            await bench.files.git("git@example.invalid:x/y", client=client, progress=quiet)
+    finally:
+        agent.terminate()
+        agent.wait()

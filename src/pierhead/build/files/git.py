@@ -28,7 +28,8 @@ from pierhead.oci.digest import Digest, sha256
 from pierhead.store.paths import Paths
 
 _KIND: Final = "git"
-_PROXIES: Final = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "SSL_CERT_FILE")
+PASSED_ON: Final = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "SSL_CERT_FILE")
+"""Variables of pierd that git gets."""
 _numbers = itertools.count(1)
 
 
@@ -125,7 +126,7 @@ async def _place(paths: Paths) -> AsyncIterator[tuple[Path, dict[str, str]]]:
     os.chown(directory, NOBODY, NOBODY)
     env = {
         key: os.environ[key]
-        for name in _PROXIES
+        for name in PASSED_ON
         for key in (name, name.upper())
         if key in os.environ
     }
