@@ -119,6 +119,18 @@ def test_stages_on_stages_keep_their_history(api: Api, busybox: str) -> None:
     assert api.get(f"/images/{parent}/history").json[0]["CreatedBy"] == texts[1]
 
 
+def test_thousands_of_steps_do_not_make_thousands_of_images(api: Api, busybox: str) -> None:
+    before = len(api.get("/images/json?all=1").json)
+    text = "FROM busybox\n" + "".join(
+        f"LABEL l{number}={time.time_ns()}\n" for number in range(200)
+    )
+    first, again = build(api, text), build(api, text)
+    assert (again.id, again.cached) == (first.id, 200)
+    assert len(api.get("/images/json?all=1").json) < before + 150
+    assert len(api.get(f"/images/{first.id}/history").json) > 200
+    assert api.get(f"/images/{first.id}/json").json["Config"]["Labels"]["l199"]
+
+
 def test_failed_steps_leave_the_others_in_the_cache(api: Api, busybox: str) -> None:
     text = f"FROM busybox\nRUN echo {time.time_ns()} >/x\n"
     failed = build(api, text + "RUN exit 7\n")

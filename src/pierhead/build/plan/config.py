@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Final, TypeVar
 
 import msgspec
@@ -47,6 +48,8 @@ class ConfigState:
             self.run.env = [*(self.run.env or ()), f"PATH={DEFAULT_PATH}"]
             env["PATH"] = DEFAULT_PATH
         self.env = env
+        self._own = set(env)
+        """Names in ``run.env``."""
 
     def inherit(self, base: ConfigState) -> None:
         """Stand on another stage: BuildKit's build arguments go along, the classic's don't."""
@@ -55,7 +58,8 @@ class ConfigState:
             self.arguments = dict(base.arguments)
 
     def snapshot(self) -> RunConfig:
-        return clone(self.run)
+        """The config as it is now. Instructions put new values in, they change none in place."""
+        return copy(self.run)
 
     @property
     def shell(self) -> Sequence[str]:
@@ -79,19 +83,16 @@ class ConfigState:
         self.arguments[key] = value
         if value is None or not visible:
             return
-        if not self.classic:
-            self.env[key] = value
-        elif key not in environment(self.run.env):
+        if not self.classic or key not in self._own:
             self.env[key] = value
 
     def declared(self) -> list[tuple[str, str]]:
         """The arguments as RUN's history lists them."""
         if self.classic:
-            own = environment(self.run.env)
             return sorted(
                 (key, value)
                 for key, value in self.arguments.items()
-                if value is not None and key not in own
+                if value is not None and key not in self._own
             )
         return [(key, self.env.get(key, value or "")) for key, value in self.arguments.items()]
 
@@ -99,7 +100,11 @@ class ConfigState:
 
     def set_env(self, item: model.Env) -> str:
         for pair in item.pairs:
-            self.run.env = with_variable(self.run.env, pair.key, pair.value)
+            if pair.key in self._own:
+                self.run.env = with_variable(self.run.env, pair.key, pair.value)
+            else:
+                self.run.env = [*(self.run.env or ()), f"{pair.key}={pair.value}"]
+                self._own.add(pair.key)
             self.env[pair.key] = pair.value
         return " ".join(["ENV", *(f"{pair.key}={pair.value}" for pair in item.pairs)])
 
@@ -231,6 +236,6 @@ def ports_of(text: str) -> list[str]:
     return [f"{number}/{protocol}" for number in range(first, last + 1)]
 
 
-def lookup(env: Mapping[str, str], hidden: Sequence[str] = ()) -> dict[str, str]:
+def lookup(env: Mapping[str, str], hidden: Sequence[str] = ()) -> Mapping[str, str]:
     """``env`` for showing a command: what ``hidden`` names is not shown."""
-    return {**env, **dict.fromkeys(hidden, "****")}
+    return {**env, **dict.fromkeys(hidden, "****")} if hidden else env

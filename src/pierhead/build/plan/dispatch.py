@@ -216,7 +216,7 @@ class _Dispatch:
             location=self._written.location,
             created_by=readable.text(history),
             empty_layer=empty,
-            config=self._state.snapshot(),
+            config=self._state.snapshot() if self._scope.classic else self._state.run,
             author=self._state.author,
             text=readable.text(text),
             is_trigger=self._trigger,

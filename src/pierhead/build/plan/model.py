@@ -125,7 +125,7 @@ class Step:
     """For the image's history; ``{files}`` stands for the classic COPY's hash."""
     empty_layer: bool
     config: RunConfig
-    """After it."""
+    """After it, with the classic builder; else the finished one."""
     author: str = ""
     text: str = ""
     """Expanded, without its place: ``RUN make``; what ``du`` shows."""
@@ -155,6 +155,8 @@ class StagePlan:
     base_history: int = 0
     """How many entries of ``config.history`` are the base's."""
     steps: list[Step] = field(default_factory=list)
+    triggers: int = 0
+    """How many of them, the first ones, are ONBUILD's of the base."""
     ignore_cache: bool = False
 
     def origins(self) -> list[Origin]:

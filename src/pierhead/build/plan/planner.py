@@ -420,6 +420,7 @@ class Planner:
             config=config,
             base_history=inherited,
             steps=steps,
+            triggers=len(draft.triggers),
             ignore_cache=request.no_cache or draft.stage.name in request.no_cache_stages,
         )
         return draft.plan

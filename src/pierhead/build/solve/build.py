@@ -126,7 +126,7 @@ class Build:
         started = time.time_ns()
         await self.reading.read()
         if not self.options.classic:
-            self.reading.check()
+            await self.reading.check()
         self.planning = Planning(self.options, self.dockerfile, self.bases, self.report, self.host)
         wanted = self.platforms()
         plans = [await self.planning.plan(platform, several=len(wanted) > 1) for platform in wanted]
@@ -139,6 +139,7 @@ class Build:
             await self._drop_imports(runner)
             images = await self._all(plans, runner)
         finally:
+            imported = list(runner.imported)
             await self._drop_imports(runner)
         if self.options.classic:
             self._unused(plans)
@@ -151,6 +152,7 @@ class Build:
             dockerfile_name=self.reading.definition.name,
             started_ns=started,
             finished_ns=time.time_ns(),
+            imported=imported,
         )
 
     async def _drop_imports(self, runner: Runner) -> None:

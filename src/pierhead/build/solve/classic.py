@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pierhead import __version__
 from pierhead.build.cache.store import CacheStore, Record
@@ -50,6 +50,11 @@ class Numbers:
         return self._bases[index] + max(position - triggers + 1, 0)
 
 
+RECORDED: Final = 128
+"""How many steps of a stage get an image recorded, besides the last one. Every image repeats
+the whole history, so thousands of them would take gigabytes."""
+
+
 class Intermediate:
     """Records an image after every step, as its children's parent."""
 
@@ -79,19 +84,24 @@ class Intermediate:
         result.history.append(
             History(created=stamp, created_by=created_by, author=step.author, empty_layer=empty)
         )
+        is_last = step is stage.steps[-1]
+        if len(result.history) > RECORDED and not is_last:
+            result.unrecorded = sha256(f"{result.unrecorded or result.image} {stamp}".encode())
+            return ImageId(result.unrecorded), cached
         data = self._config(stage, step, result, created_by, stamp).encode()
         image_id = ImageId(sha256(data))
         known = self._index.images.get(image_id)
         if known is None or known.parent != result.image:
             self._index.add(data, parent=result.image)
-        result.parent, result.image = result.image, image_id
+        result.parent, result.image, result.unrecorded = result.image, image_id, ""
         return image_id, cached
 
     def _when(
         self, result: StageResult, step: Step, created_by: str, *, use: bool
     ) -> tuple[int, bool]:
         """When a step that only changes the config was done first."""
-        parts = {"op": "config", "parent": result.image or "", "text": created_by}
+        parent = result.unrecorded or result.image or ""
+        parts = {"op": "config", "parent": parent, "text": created_by}
         key = keys.key(parts)
         record = self._cache.get(key) if use else None
         if record is not None:

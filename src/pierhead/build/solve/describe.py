@@ -37,7 +37,7 @@ async def _lint(reading: Reading) -> dict[str, Any]:
     try:
         await reading.read()
         try:
-            found = reading.check()
+            found = await reading.check()
         except BuildError:
             found = list(reading.report.warnings)  # the caller sees them as findings
     except BuildError as error:

@@ -16,6 +16,7 @@ from pierhead.build.plan.planner import Base, Planner, Request
 from pierhead.build.solve.bases import Bases
 from pierhead.build.solve.classic import Numbers
 from pierhead.build.solve.errors import locate
+from pierhead.build.solve.reading import elsewhere
 from pierhead.build.solve.report import Report
 from pierhead.errors import PierError
 from pierhead.oci import platform as platforms
@@ -59,7 +60,7 @@ class Planning:
                 if self.options.classic:
                     self._tell_from(planner, batch[0])
                 await self._provide(planner, batch, platform or self.host)
-        return planner.finish()
+        return await elsewhere(len(self.dockerfile.source.data), planner.finish)
 
     def _tell_from(self, planner: Planner, origin: Origin) -> None:
         """Classic: FROM is told before its pull."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from pierhead.build.dockerfile import checks, parse
 from pierhead.build.dockerfile.errors import BuildError
@@ -17,6 +19,16 @@ from pierhead.build.solve.report import Report
 from pierhead.build.solve.sources import Sources
 from pierhead.errors import InvalidParameter
 from pierhead.oci.platform import Platform
+
+LARGE_BYTES: Final = 32 << 10
+"""Dockerfiles from this size on are worked on in a thread: it takes tens of milliseconds."""
+
+T = TypeVar("T")
+
+
+async def elsewhere(size_bytes: int, work: Callable[[], T]) -> T:
+    """``work``, in a thread if there is much to do."""
+    return work() if size_bytes < LARGE_BYTES else await asyncio.to_thread(work)
 
 
 @dataclass(slots=True)
@@ -42,10 +54,13 @@ class Reading:
         includes: dict[str, bytes] = {}
         while True:
             try:
-                self.dockerfile = parse(
-                    self.definition.data,
-                    name=self.definition.name,
-                    include=lambda path: _included(path, includes),
+                self.dockerfile = await elsewhere(
+                    len(self.definition.data),
+                    lambda: parse(
+                        self.definition.data,
+                        name=self.definition.name,
+                        include=lambda path: _included(path, includes),
+                    ),
                 )
             except _Include as wanted:
                 includes[wanted.path] = await self._include(wanted.path)
@@ -95,15 +110,18 @@ class Reading:
             raise InvalidParameter(f"INCLUDE {path}: no such file in the build context")
         return data
 
-    def check(self) -> list[Warned]:
+    async def check(self) -> list[Warned]:
         """Lint; the findings go out as warnings. ``BuildError`` if they are to be errors."""
         dockerfile = self.dockerfile
-        findings = checks.run(
-            dockerfile,
-            build_args=self.options.build_args,
-            target=self.options.target,
-            platform_args=args.platform_args(self.host, self.platform, self.options.target, {}),
-            ignore=Rules(self.definition.ignore) if self.definition.ignore else None,
+        findings = await elsewhere(
+            len(self.definition.data),
+            lambda: checks.run(
+                dockerfile,
+                build_args=self.options.build_args,
+                target=self.options.target,
+                platform_args=args.platform_args(self.host, self.platform, self.options.target, {}),
+                ignore=Rules(self.definition.ignore) if self.definition.ignore else None,
+            ),
         )
         warned = []
         for finding in findings:

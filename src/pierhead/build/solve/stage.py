@@ -55,6 +55,8 @@ class StageResult:
     image: ImageId | None = None
     """Classic: the image of its last step."""
     parent: ImageId | None = None
+    unrecorded: str = ""
+    """Classic: what stands for that image when it isn't recorded."""
     last: Digest | None = None
     """The last step's digest, for the graph that doors draw."""
 
@@ -136,6 +138,8 @@ class Stages:
             self._base_done(stage, base, result)
             base = None
         for position, step in enumerate(stage.steps):
+            if position % 16 == 15:
+                await asyncio.sleep(0)  # what is cached never waits: let others have a turn
             if base is not None and not step.is_trigger:
                 self._base_done(stage, base, result)
                 base = None
@@ -220,7 +224,7 @@ class Stages:
             if not started:
                 order = total = 0
                 if self._numbers is not None:
-                    triggers = sum(each.is_trigger for each in stage.steps)
+                    triggers = stage.triggers
                     order = self._numbers.step(stage.index, position, triggers)
                     total = triggers if step.is_trigger else self._numbers.total
                 started.append(
