@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,10 +23,10 @@ from pierhead.build.cache.document import (
 )
 from pierhead.build.export.archive import LayoutWriter
 from pierhead.build.export.attributes import Packing
-from pierhead.build.export.layers import Layers, PackedLayer, read_file
+from pierhead.build.export.layers import Layers, read_file
 from pierhead.build.export.model import Solved, StepRecord
 from pierhead.build.export.progress import Step, step
-from pierhead.build.export.pushing import send, send_layer
+from pierhead.build.export.pushing import send
 from pierhead.build.model import CacheOption, Client, Emit, Output
 from pierhead.build.registries import Registries, auth_for
 from pierhead.engine.images.content import Lease
@@ -40,9 +40,10 @@ from pierhead.oci.digest import ChainId, Digest, sha256
 from pierhead.oci.manifest import Descriptor, Manifest
 from pierhead.oci.reference import Reference
 from pierhead.store.blobs import BlobStore, Partial
-from pierhead.store.snapshots import Snapshotter
+from pierhead.store.snapshots import Layer, Snapshotter
 
 if TYPE_CHECKING:
+    from pierhead.build.cache.importing import ImportedCache
     from pierhead.build.execute.mounts import CacheMounts
 
 RECEIVER_NUMBER: Final = 1000
@@ -122,13 +123,17 @@ def used_mounts(steps: Iterable[StepRecord], names: Iterable[str]) -> set[str]:
     return {name for name in names if any(name in text for text in texts)}
 
 
+Opener = Callable[[int], AsyncIterator[bytes]]
+"""Opens a blob at an offset."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What goes out: the document's layers and mounts with where their bytes are."""
+    """What goes out: the document, and where the bytes of its blobs are."""
 
     document: CacheDocument
-    layers: Sequence[PackedLayer]
-    mounts: Sequence[Descriptor]
+    sources: Mapping[str, Opener]
+    """Digest → its bytes."""
 
 
 class CacheExporter:
@@ -167,7 +172,7 @@ class CacheExporter:
         with step(emit, seed, f"exporting cache to {where}") as progress:
             try:
                 with self._images.index.lease() as lease:
-                    parts = await self._gather(solved, wanted, lease, progress)
+                    parts = await self._gather(solved, wanted, client, lease, progress)
                     if wanted.ref is not None:
                         made = await self._to_registry(parts, wanted.ref, client, progress)
                     else:
@@ -185,27 +190,40 @@ class CacheExporter:
 
     # Gathering
 
-    async def _gather(self, solved: Solved, wanted: Wish, lease: Lease, progress: Step) -> _Parts:
+    async def _gather(
+        self, solved: Solved, wanted: Wish, client: Client, lease: Lease, progress: Step
+    ) -> _Parts:
         records = chosen(
             [pair for image in solved.images for pair in image.cache_keys],
             [image.chains for image in solved.images],
             wanted.mode,
         )
         document = CacheDocument()
-        chains = self._closure(result for result in records.values() if result is not None)
-        lease.add_chains(chains)
+        sources: dict[str, Opener] = {}
+        chains = self._closure(
+            (result for result in records.values() if result is not None), solved.imported
+        )
+        here = [chain_id for chain_id in chains if self._snapshots.layer(chain_id) is not None]
+        lease.add_chains(here)
         with progress.part("preparing build cache for export"):
             packed = await asyncio.gather(
                 *(
                     self._layers.pack(chain_id, wanted.packing, lease, of_base=True)
-                    for chain_id in chains
+                    for chain_id in here
                 )
             )
-        for chain_id, layer in zip(chains, packed, strict=True):
-            record = self._snapshots.layer(chain_id)
-            assert record is not None  # the lease holds it
-            blob = _listed(layer.descriptor)
-            document.layers[chain_id] = CachedLayer(layer.diff_id, record.parent, blob)
+        own = dict(zip(here, packed, strict=True))
+        for chain_id in chains:
+            if (layer := own.get(chain_id)) is not None:
+                record = self._snapshots.layer(chain_id)
+                assert record is not None  # the lease holds it
+                blob = _listed(layer.descriptor)
+                document.layers[chain_id] = CachedLayer(layer.diff_id, record.parent, blob)
+                sources[blob.digest] = self._layers.source(layer)
+                continue
+            cache = next(each for each in solved.imported if chain_id in each.layers)
+            passed = document.layers[chain_id] = cache.layers[chain_id]
+            sources[passed.blob.digest] = _passed_on(cache, passed.blob, client)
         document.records = {
             key: result
             for key, result in records.items()
@@ -215,18 +233,48 @@ class CacheExporter:
             document.created |= {
                 key: when for key, when in image.cache_times.items() if key in document.records
             }
-        mounts = await self._pack_mounts(solved, wanted, lease, progress)
-        document.mounts = mounts
-        return _Parts(document, packed, [mount.blob for mount in mounts])
+        document.mounts = await self._pack_mounts(solved, wanted, lease, progress)
+        for mount in document.mounts:
+            sources[mount.blob.digest] = self._opener(mount.blob)
+        if wanted.mounts is not False:
+            self._pass_mounts(solved, wanted, client, document, sources)
+        return _Parts(document, sources)
 
-    def _closure(self, results: Iterable[ChainId]) -> list[ChainId]:
-        """The chains with all that they stand on, parents first; what isn't here is left out."""
+    def _pass_mounts(
+        self,
+        solved: Solved,
+        wanted: Wish,
+        client: Client,
+        document: CacheDocument,
+        sources: dict[str, Opener],
+    ) -> None:
+        """Imported cache mounts that no step needed here go on as they came."""
+        ids = {mount.id for mount in self._mounts.list()}
+        for cache in solved.imported:
+            for mount in cache.mounts:
+                chosen_one = wanted.mounts is True or mount.name in (wanted.mounts or ())
+                if chosen_one and mount.id not in ids:
+                    ids.add(mount.id)
+                    document.mounts.append(mount)
+                    sources[mount.blob.digest] = _passed_on(cache, mount.blob, client)
+
+    def _closure(
+        self, results: Iterable[ChainId], imported: Sequence[ImportedCache]
+    ) -> list[ChainId]:
+        """The chains with all that they stand on, parents first.
+
+        What is neither here nor in an imported cache is left out.
+        """
         found: dict[ChainId, None] = {}
         for result in results:
             line: list[ChainId] = []
             at: ChainId | None = result
             while at is not None and at not in found:
-                layer = self._snapshots.layer(at)
+                layer: Layer | CachedLayer | None = self._snapshots.layer(at)
+                if layer is None:
+                    layer = next(
+                        (cache.layers[at] for cache in imported if at in cache.layers), None
+                    )
                 if layer is None:
                     line = []
                     break
@@ -284,16 +332,15 @@ class CacheExporter:
     async def _to_registry(
         self, parts: _Parts, ref: Reference, client: Client, progress: Step
     ) -> dict[str, Any]:
-        config, data = _documents(parts.document)
+        config, listed, data = _documents(parts.document)
         auth = await auth_for(client, ref)
         async with self._registries.open(ref.domain, auth, True) as registry:
-            for layer in parts.layers:
-                with progress.part(f"writing layer {layer.descriptor.digest}"):
-                    await send_layer(registry, ref.path, layer, self._layers)
-            for blob in parts.mounts:
-                with progress.part(f"writing cache mount {blob.digest}"):
+            for blob in listed:
+                what = "cache mount" if blob.media_type == MOUNT_TYPE else "layer"
+                with progress.part(f"writing {what} {blob.digest}"):
                     if await registry.blob_exists(ref.path, blob.digest) is None:
-                        await registry.upload(ref.path, blob.digest, blob.size, self._opener(blob))
+                        source = parts.sources[blob.digest]
+                        await registry.upload(ref.path, blob.digest, blob.size, source)
             with progress.part(f"writing config {sha256(config)}"):
                 await send(registry, ref.path, config)
             with progress.part(f"writing cache manifest {sha256(data)}"):
@@ -301,32 +348,30 @@ class CacheExporter:
                 await registry.put_manifest(ref.path, ref.tag, data, oci.OCI_MANIFEST)
         return _entry(data)
 
-    def _opener(self, blob: Descriptor) -> Any:
+    def _opener(self, blob: Descriptor) -> Opener:
         path = self._blobs.path(blob.digest)
         return lambda offset: read_file(path, offset, blob.size - offset)
 
     async def _to_client(
         self, parts: _Parts, wanted: Wish, client: Client, output: Output, progress: Step
     ) -> dict[str, Any]:
-        config, data = _documents(parts.document)
+        config, listed, data = _documents(parts.document)
         receiver = client.receive(output)
         with progress.part("sending cache"):
-            async for chunk in self._layout(parts, config, data, wanted.tag):
+            async for chunk in self._layout(parts, config, listed, data, wanted.tag):
                 await receiver.write(chunk)
             await receiver.close()
         return _entry(data)
 
     async def _layout(
-        self, parts: _Parts, config: bytes, data: bytes, tag: str
+        self, parts: _Parts, config: bytes, listed: list[Descriptor], data: bytes, tag: str
     ) -> AsyncIterator[bytes]:
         """An OCI layout directory as a tar."""
         writer = LayoutWriter(self._layers)
         yield writer.begin()
-        for layer in parts.layers:
-            async for chunk in writer.layer(layer):
-                yield chunk
-        for blob in parts.mounts:
-            async for chunk in writer.stream(str(blob.digest), blob.size, self._opener(blob)(0)):
+        for blob in listed:
+            source = parts.sources[blob.digest](0)
+            async for chunk in writer.stream(str(blob.digest), blob.size, source):
                 yield chunk
         yield writer.blob(config)
         yield writer.blob(data)
@@ -334,6 +379,16 @@ class CacheExporter:
         table = {"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": [entry]}
         yield writer.file("index.json", json.dumps(table, separators=(",", ":")).encode())
         yield writer.end()
+
+
+def _passed_on(cache: ImportedCache, blob: Descriptor, client: Client) -> Opener:
+    async def opened(offset: int) -> AsyncIterator[bytes]:
+        async for chunk in cache.read(blob, client):
+            if offset < len(chunk):
+                yield chunk[offset:]
+            offset = max(0, offset - len(chunk))
+
+    return opened
 
 
 def _entry(manifest: bytes) -> dict[str, Any]:
@@ -349,9 +404,9 @@ def _listed(descriptor: Descriptor) -> Descriptor:
     return Descriptor(media_type=kind, digest=descriptor.digest, size=descriptor.size)
 
 
-def _documents(document: CacheDocument) -> tuple[bytes, bytes]:
-    """The config, and the manifest above it."""
+def _documents(document: CacheDocument) -> tuple[bytes, list[Descriptor], bytes]:
+    """The config, the blobs that it counts in, and the manifest above both."""
     config, layers = document.encode()
     described = Descriptor(media_type=CONFIG_TYPE, digest=sha256(config), size=len(config))
     data = oci.encode(Manifest(media_type=oci.OCI_MANIFEST, config=described, layers=layers))
-    return config, data
+    return config, layers, data

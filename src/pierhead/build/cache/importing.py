@@ -77,6 +77,15 @@ class ImportedCache(Protocol):
         """Let go; no error the second time."""
         ...
 
+    # For those who pass it on, also after ``close``
+
+    layers: Mapping[ChainId, CachedLayer]
+    mounts: Sequence[CachedMount]
+
+    def read(self, descriptor: Descriptor, client: Client) -> AsyncIterator[bytes]:
+        """The bytes of one of its blobs, as they are stored."""
+        ...
+
 
 class _Store(Protocol):
     """Where a cache's bytes are."""
@@ -144,6 +153,7 @@ class CacheImporter:
             lease=lease,
             stack=stack,
             progress=progress,
+            number=number,
         )
 
     async def _find(
@@ -186,10 +196,7 @@ class CacheImporter:
     async def _local(
         self, given: Mapping[str, str], client: Client, number: int, stack: AsyncExitStack
     ) -> tuple[CacheDocument, _Store] | None:
-        opened = client.local(f"cache-from:{number}", Wanted())
-        if hasattr(opened, "aclose"):
-            stack.push_async_callback(opened.aclose)
-        listing = await anext(aiter(opened))
+        listing = await _listing(client, number, stack)
         digest = given.get("digest", "")
         if not digest:
             async for _ in listing.files():
@@ -207,6 +214,14 @@ class CacheImporter:
             raise NotFound("it isn't a build cache of ours")
         config = await _whole(store.blob(manifest.config))
         return documents.decode(config, manifest.layers), store
+
+
+async def _listing(client: Client, number: int, stack: AsyncExitStack) -> Listing:
+    """The client's directory; ``stack`` ends the transfer."""
+    opened = client.local(f"cache-from:{number}", Wanted())
+    if hasattr(opened, "aclose"):
+        stack.push_async_callback(opened.aclose)
+    return await anext(aiter(opened))
 
 
 def _chosen(table: bytes, tag: str) -> str:
@@ -261,8 +276,11 @@ class _Opened:
         lease: Lease,
         stack: AsyncExitStack,
         progress: Step,
+        number: int,
     ) -> None:
         self.name = name
+        self.layers: Mapping[ChainId, CachedLayer] = document.layers
+        self.mounts: Sequence[CachedMount] = document.mounts if mounts is not None else ()
         self.results: Mapping[str, ChainId | None] = document.records
         self.created: Mapping[str, int] = document.created
         self._document = document
@@ -272,6 +290,7 @@ class _Opened:
         self._lease = lease
         self._stack = stack
         self._progress = progress
+        self._number = number
         self._one = asyncio.Lock()
         self._turns = asyncio.Semaphore(SIDE_BY_SIDE)
 
@@ -348,6 +367,18 @@ class _Opened:
                 await mounts.import_(mount.id, mount.name, chunks)
             except PierError as error:
                 self._progress.warn(f"cache mount {mount.name} not filled: {error.message}")
+
+    async def read(self, descriptor: Descriptor, client: Client) -> AsyncIterator[bytes]:
+        if not isinstance(self._store, _InListing):
+            async for chunk in self._store.blob(descriptor):
+                yield chunk
+            return
+        async with AsyncExitStack() as stack:
+            listing = await _listing(client, self._number, stack)
+            async for _ in listing.files():
+                pass
+            async for chunk in _InListing(listing, self._snapshots).blob(descriptor):
+                yield chunk
 
     async def close(self) -> None:
         self._lease.release()

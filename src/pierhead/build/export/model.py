@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pierhead.build.model import BuildOptions, Warned
 from pierhead.oci.digest import ChainId, Digest, ImageId
 from pierhead.oci.image_config import ImageConfig
 from pierhead.oci.platform import Platform
+
+if TYPE_CHECKING:
+    from pierhead.build.cache.importing import ImportedCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,3 +73,6 @@ class Solved:
     dockerfile_name: str = "Dockerfile"
     started_ns: int = 0
     finished_ns: int = 0
+    imported: Sequence[ImportedCache] = ()
+    """What ``--cache-from`` opened, closed by now: ``--cache-to`` passes on from them what isn't
+    here."""

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from pierhead.build.cache.document import decode
 from pierhead.build.cache.exporting import CacheExporter
 from pierhead.build.cache.importing import CacheImporter
 from pierhead.build.model import CacheOption, Output, Warned
 from pierhead.errors import InvalidParameter, NotImplementedYet
 from pierhead.oci import manifest as oci
 from pierhead.oci.digest import ChainId
+from pierhead.oci.manifest import Descriptor
 from unit.build.cache.conftest import FakeMounts
 from unit.build.cache.test_exporting import option, run
 from unit.build.export.conftest import Build
@@ -131,3 +133,38 @@ async def test_kinds(importer: CacheImporter, build: Build) -> None:
     with pytest.raises(InvalidParameter):
         await open_(importer, build, option("floppy"))
     assert await open_(importer, build, option("image", ref="nothing")) is None
+
+
+@pytest.mark.parametrize("local", [False, True])
+async def test_what_isn_t_here_is_passed_on(
+    exporter: CacheExporter,
+    importer: CacheImporter,
+    build: Build,
+    mounts: FakeMounts,
+    local: bool,
+) -> None:
+    top = await exported(exporter, build, mounts, local=local)
+    given = option("local", src="dir") if local else option("registry", ref="registry.x/c")
+    cache = await open_(importer, build, given)
+    await cache.close()
+    image = build.assembled(b"other")
+    image.cache_keys = [*cache.results.items()]
+    solved = build.solved(image)
+    solved.imported = [cache]
+    build.client.received.clear()
+    await run(exporter, build, option("local", dest="x", mode="max", mounts="true"), solved)
+    got = build.client.received[1000]
+    [entry] = got.json("index.json")["manifests"]
+    manifest = json.loads(got.blob(entry["digest"]))
+    again = decode(
+        got.blob(manifest["config"]["digest"]),
+        [Descriptor(**_fields(layer)) for layer in manifest["layers"]],
+    )
+    assert again.records == cache.results and top in again.layers
+    assert [mount.name for mount in again.mounts] == ["/root/.cache"]
+    assert all(got.blob(layer["digest"]) for layer in manifest["layers"])
+    assert top not in build.world.snapshots.known
+
+
+def _fields(layer: dict[str, Any]) -> dict[str, Any]:
+    return {"media_type": layer["mediaType"], "digest": layer["digest"], "size": layer["size"]}
