@@ -39,15 +39,10 @@ PREFIX_BYTES: Final = 5
 """gRPC: before each message, whether it is compressed and how long it is."""
 
 
-class _ClientProtocol(H2Protocol):
+class _ClientProtocol(wire.Protocol):
     def __init__(self, connection: Upgraded) -> None:
-        super().__init__(
-            client.Handler(),
-            wire.configuration().__for_client__(),
-            wire.h2_configuration(client_side=True),
-        )
-        self.gone = asyncio.Event()
-        self._connection = connection
+        config = wire.configuration().__for_client__()
+        super().__init__(client.Handler(), config, connection, client=True)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -60,7 +55,7 @@ class _ClientProtocol(H2Protocol):
         h2 = self.connection._connection
         vars(h2)["send_headers"] = partial(_send_headers, h2.send_headers)
 
-    def data_received(self, data: bytes) -> None:
+    def take(self, data: bytes) -> None:
         """Hand DATA to its stream and all else to h2.
 
         A context is tens of thousands of small frames, and h2's way with each takes longer
@@ -74,13 +69,13 @@ class _ClientProtocol(H2Protocol):
                 break
             if data[at + 3 : at + 5] == _PLAIN_DATA:
                 if told < at:
-                    super().data_received(data[told:at])
+                    super().take(data[told:at])
                 told = after
                 stream_id = int.from_bytes(data[at + 5 : at + FRAME_HEADER_BYTES], "big")
                 self._data(stream_id, data[at + FRAME_HEADER_BYTES : after])
             at = after
         if told < at:
-            super().data_received(data[told:at])
+            super().take(data[told:at])
         self._rest = data[at:]
 
     def _data(self, stream_id: int, data: bytes) -> None:
@@ -111,11 +106,6 @@ class _ClientProtocol(H2Protocol):
         stream = self.processor.streams.get(event.stream_id)
         if stream is None or stream.trailers is None or event.error_code != ErrorCodes.NO_ERROR:
             self.processor.process_stream_reset(event)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        super().connection_lost(exc)
-        self._connection.lost(exc if isinstance(exc, Exception) else None)
-        self.gone.set()
 
 
 class Channel(client.Channel):

@@ -19,7 +19,7 @@ from grpclib.encoding.base import StatusDetailsCodecBase
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.events import _DispatchServerEvents
 from grpclib.exceptions import GRPCError, StreamTerminatedError
-from grpclib.protocol import H2Protocol
+from grpclib.protocol import AbstractHandler, H2Protocol
 from h2.config import H2Configuration
 from h2.settings import SettingCodes
 
@@ -110,16 +110,39 @@ def translate(error: GRPCError | StreamTerminatedError) -> PierError:
     return kinds.get(error.status, InvalidParameter)(message)
 
 
-class _ServerProtocol(H2Protocol):
+class Protocol(H2Protocol):
+    """What both sides share: the end is told, and whatever breaks the protocol is one."""
+
+    def __init__(
+        self, calls: AbstractHandler, config: Configuration, connection: Upgraded, *, client: bool
+    ) -> None:
+        super().__init__(calls, config, _h2(client_side=client))
+        self.gone = asyncio.Event()
+        self._connection = connection
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.take(data)
+        except Exception as error:  # h2 and grpclib have many for what peers shouldn't send
+            log.debug("protocol error", exc_info=error)
+            self.processor.close("protocol error")
+
+    def take(self, data: bytes) -> None:
+        """Bytes from the other side."""
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._connection.lost(exc if isinstance(exc, Exception) else None)
+        self.gone.set()
+
+
+class _ServerProtocol(Protocol):
     def __init__(self, connection: Upgraded, mapping: Mapping[str, Handler]) -> None:
         calls = server.Handler(
             dict(mapping), ProtoCodec(), StatusDetails(), _DispatchServerEvents()
         )
-        super().__init__(
-            calls, configuration().__for_server__(), h2_configuration(client_side=False)
-        )
-        self.gone = asyncio.Event()
-        self._connection = connection
+        super().__init__(calls, configuration().__for_server__(), connection, client=False)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -129,11 +152,6 @@ class _ServerProtocol(H2Protocol):
         }
         self.connection._connection.update_settings(settings)
         self.connection.flush()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        super().connection_lost(exc)
-        self._connection.lost(exc if isinstance(exc, Exception) else None)
-        self.gone.set()
 
 
 async def serve(connection: Upgraded, mapping: Mapping[str, Handler]) -> None:
@@ -182,7 +200,7 @@ def configuration() -> Configuration:
     )
 
 
-def h2_configuration(*, client_side: bool) -> H2Configuration:
+def _h2(*, client_side: bool) -> H2Configuration:
     return H2Configuration(
         client_side=client_side,
         header_encoding="utf-8",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from random import Random
 from typing import Any
 
 import pytest
 
 from pierhead.build.buildkit import messages, wire
-from pierhead.build.buildkit.channel import _split, batches
+from pierhead.build.buildkit.channel import Channel, _split, batches
 from pierhead.errors import (
     InvalidParameter,
     NotFound,
     TooLarge,
     Unavailable,
 )
-from support.buildkit import channel_to
+from support.buildkit import channel_to, ends
 
 BYTES = "moby.buildkit.v1.BytesMessage"
 PATH = "/test.Echo/Echo"
@@ -109,3 +111,68 @@ async def test_after_the_end() -> None:
         await channel.gone.wait()
         with pytest.raises(Unavailable, match="has ended"):
             await channel.call(PATH, kind(), BYTES)
+
+
+async def test_frames_that_come_in_pieces() -> None:
+    kind = messages.get(BYTES)
+    random = Random(7)
+    sent = [random.randbytes(random.choice((0, 3, 9, 700, 40_000))) for _ in range(60)]
+    async with channel_to(ECHO) as channel:
+        protocol = channel._protocol
+        assert protocol is not None
+        whole = protocol.data_received
+
+        def pieces(data: bytes) -> None:
+            while data:
+                size = random.choice((1, 2, 8, 9, 10, 1000, 20_000))
+                whole(data[:size])
+                data = data[size:]
+
+        protocol.data_received = pieces  # type: ignore[method-assign]
+        async with channel.open(PATH, BYTES, BYTES) as stream:
+            for data in sent:
+                await stream.send_message(kind(data=data))
+            await stream.end()
+            found = [kind.FromString(raw).data async for batch in batches(stream) for raw in batch]
+    assert found == sent
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_is_not_http2_ends_the_connection(seed: int) -> None:
+    random = Random(seed)
+    settings = b"\0\0\0\4\0\0\0\0\0"
+    noise = random.choice((b"", settings)) + random.randbytes(random.randrange(10, 400))
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    for side in ("server", "client"):
+        mine, theirs = await ends()
+        if side == "server":
+            running = asyncio.create_task(wire.serve(theirs, ECHO))
+            mine.transport.write(random.choice((b"", preface)) + noise)
+        else:
+            channel = Channel(theirs)
+            running = asyncio.create_task(channel.gone.wait())  # type: ignore[arg-type]
+            mine.transport.write(noise)
+        mine.transport.close()
+        await asyncio.wait_for(running, 5)
+
+
+async def test_a_peer_that_ignores_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "WINDOW_BYTES", 70_000)
+    kind = messages.get(BYTES)
+
+    async def flood(stream: Any) -> None:
+        await stream.recv_message()
+        await stream.send_initial_metadata()
+        inner = stream._stream
+        frame = (16_000).to_bytes(3, "big") + b"\0\0" + inner.id.to_bytes(4, "big") + b"x" * 16_000
+        for _ in range(20):
+            inner._transport.write(frame)
+        await stream.recv_message()
+
+    mapping = {PATH: wire.handler(flood, wire.BOTH_STREAM, BYTES, BYTES)}
+    async with channel_to(mapping) as channel:
+        with pytest.raises(Unavailable, match="session ended"):
+            async with channel.open(PATH, BYTES, BYTES) as stream:
+                await stream.send_message(kind())
+                await asyncio.wait_for(channel.gone.wait(), 5)
+                await stream.recv_message()
