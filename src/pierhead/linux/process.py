@@ -62,6 +62,36 @@ class Completed:
     stderr: bytes
 
 
+_awaited: set[int] = set()
+"""Children that somebody will reap."""
+
+
+def awaited(pid: int, yes: bool = True) -> None:
+    """Somebody waits for this child (or does no more): ``reap_orphans`` leaves it alone."""
+    if yes:
+        _awaited.add(pid)
+    else:
+        _awaited.discard(pid)
+
+
+def reap_orphans(name: str) -> int:
+    """Collect dead children of that name (comm) whom nobody waits for; returns how many.
+
+    As a subreaper we inherit those whose parent is gone. From the loop's thread only.
+    """
+    count = 0
+    with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:  # orphans: main thread's
+        pids = {int(pid) for pid in file.read().split()} - _awaited
+    for pid in pids:
+        with suppress(OSError):
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                comm, _, rest = file.read().partition(b"(")[2].rpartition(b")")
+            if comm == name.encode()[:15] and rest.split()[0] == b"Z":
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+                count += 1
+    return count
+
+
 class Child:
     """A running child; reaped as soon as it ends, whether anybody waits or not."""
 
@@ -69,6 +99,7 @@ class Child:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        awaited(pid)
         self.pidfd = sc.pidfd_open(pid)
         self.returncode: int | None = None
         self._loop = asyncio.get_running_loop()
@@ -78,6 +109,7 @@ class Child:
     def _ended(self) -> None:
         self._loop.remove_reader(self.pidfd)
         status = reap(self.pidfd)
+        awaited(self.pid, False)
         os.close(self.pidfd)
         self.pidfd = -1
         self.returncode = 255 if status is None else status

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from pierhead.linux import process
+from pierhead.linux import process, syscalls
 
 
 async def test_output_status_and_input() -> None:
@@ -87,3 +87,16 @@ async def test_no_descriptor_is_lost() -> None:
     for _ in range(5):
         await process.run(["true"], input=b"x")
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+async def test_orphans_that_nobody_waits_for_are_collected_by_name() -> None:
+    process.become_subreaper()
+    try:
+        assert (await process.run(["sh", "-c", "sleep 0.01 & exec true"])).returncode == 0
+        child = process.spawn(["sleep", "0.01"])  # has somebody who waits
+        while process.reap_orphans("sleep") == 0:
+            await asyncio.sleep(0.005)
+        assert await child.wait() == 0
+        assert process.reap_orphans("sleep") == 0
+    finally:
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 0)

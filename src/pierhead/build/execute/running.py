@@ -31,6 +31,7 @@ class Running:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        process.awaited(pid)
         self._pidfd = os.pidfd_open(pid)
 
     async def wait(self) -> int:
@@ -47,6 +48,7 @@ class Running:
 
     def close(self) -> None:
         if self._pidfd >= 0:
+            process.awaited(self.pid, False)
             os.close(self._pidfd)
             self._pidfd = -1
 
@@ -105,9 +107,10 @@ async def _finish(child: process.Child) -> int:
 
 
 async def _inherit(pid: int) -> None:
-    """Wait until ``pid`` is our child, and reap the helper that was its parent.
+    """Wait until ``pid`` is our child.
 
-    crun returns when its helper says that the step runs; the helper may be about to exit.
+    crun returns when its helper, the parent, says that the step runs; that may be about to
+    exit, and is another child of ours then.
     """
     parent = _parent(pid)
     if parent in (os.getpid(), 0):
@@ -116,7 +119,6 @@ async def _inherit(pid: int) -> None:
         pidfd = os.pidfd_open(parent)
         try:
             await process.wait_pidfd(pidfd)
-            process.reap(pidfd)
         finally:
             os.close(pidfd)
 
@@ -151,6 +153,11 @@ async def delete_tree(directory: Path) -> None:
     done = await process.run(["rm", "-rf", "--one-file-system", "--", os.fspath(directory)])
     if done.returncode:
         log.warning("a step's files were not deleted: %s", done.stderr.decode(errors="replace"))
+
+
+def reap_helpers(runtime: Runtime) -> None:
+    """Collect the helpers that crun left to us, see ``_inherit``."""
+    process.reap_orphans(os.path.basename(runtime.path))
 
 
 async def end(layout: cgroups.Layout, cgroup: str) -> None:

@@ -133,6 +133,7 @@ class Setup:
 
     async def delete(self) -> None:
         """After ``leave``: its files and control group; takes a moment, in nobody's way."""
+        running.reap_helpers(self._parts.runtime)
         await running.end(self._parts.layout, self.cgroup)
         await running.delete_tree(self.directory)
         await running.delete_tree(self._scratch)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pierhead.build.dockerfile.gotext import quote
 from pierhead.build.execute.model import RunStep
 from pierhead.build.model import Limits
 from pierhead.errors import InvalidParameter
@@ -140,27 +141,7 @@ def bind(source: str, destination: str, *options: str) -> dict[str, Any]:
 
 def quoted(args: Sequence[str]) -> str:
     """The command as BuildKit's errors show it: Go's ``%q`` of the joined words."""
-    text = " ".join(args)
-    out = ['"']
-    for char in text:
-        if char in '"\\':
-            out.append("\\" + char)
-        elif char in _ESCAPES:
-            out.append(_ESCAPES[char])
-        elif char.isprintable():
-            out.append(char)
-        elif ord(char) < 0x80:
-            out.append(f"\\x{ord(char):02x}")
-        elif ord(char) < 0x10000:
-            out.append(f"\\u{ord(char):04x}")
-        else:
-            out.append(f"\\U{ord(char):08x}")
-    return "".join([*out, '"'])
-
-
-_ESCAPES: Final = {
-    "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"
-}  # fmt: skip
+    return quote(" ".join(args))
 
 
 def failure(args: Sequence[str], exit_code: int, *, out_of_memory: bool, no_space: bool) -> str:
