@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from pierhead.build.dockerfile import model
+from pierhead.build.dockerfile.gotext import quote_list
 from pierhead.build.plan import texts
 from pierhead.engine.containers.signals import parse_signal
 from pierhead.errors import InvalidParameter
@@ -117,7 +118,7 @@ class ConfigState:
         self.run.cmd = args
         self.run.args_escaped = not self.classic
         self.cmd_set = not self.classic or bool(args)
-        return f"CMD {texts.quoted_list(args)}"
+        return f"CMD {quote_list(args)}"
 
     def set_entrypoint(self, item: model.Entrypoint) -> str:
         args = self.command(item)
@@ -126,7 +127,7 @@ class ConfigState:
             self.run.args_escaped = False
         if not self.cmd_set:
             self.run.cmd = None
-        return f"ENTRYPOINT {texts.quoted_list(args)}"
+        return f"ENTRYPOINT {quote_list(args)}"
 
     def command(self, item: model.ShellForm) -> list[str]:
         """Arguments of a shell or JSON form; heredocs are RUN's business."""

@@ -9,44 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pierhead.build.dockerfile.gotext import quote, quote_list
 from pierhead.oci.image_config import HealthcheckConfig
 
 COMMENT: Final = "buildkit.dockerfile.v0"
 DEFAULT_SHELL: Final = ("/bin/sh", "-c")
-
-_ESCAPES: Final = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    "\\": "\\\\",
-    '"': '\\"',
-}
-
-
-def quoted(text: str) -> str:
-    """Go's ``%q`` of a string."""
-    parts = ['"']
-    for char in text:
-        if char in _ESCAPES:
-            parts.append(_ESCAPES[char])
-        elif char.isprintable():
-            parts.append(char)
-        elif ord(char) < 0x80:
-            parts.append(f"\\x{ord(char):02x}")
-        elif ord(char) < 0x10000:
-            parts.append(f"\\u{ord(char):04x}")
-        else:
-            parts.append(f"\\U{ord(char):08x}")
-    return "".join([*parts, '"'])
-
-
-def quoted_list(items: Sequence[str]) -> str:
-    """Go's ``%q`` of a list of strings: ``["a" "b"]``."""
-    return f"[{' '.join(quoted(item) for item in items)}]"
 
 
 def plain_list(items: Sequence[str]) -> str:
@@ -98,8 +65,8 @@ def healthcheck_classic(config: HealthcheckConfig) -> str:
     """Go's ``%q`` of a pointer to it, as dockerd 20.10's classic builder writes it."""
     times = (config.interval, config.timeout, config.start_period)
     retries = f"'\\x{config.retries:02x}'" if config.retries < 0x20 else f"'{config.retries:c}'"
-    shown = " ".join(quoted(duration(time)) for time in times)
-    return f"&{{{quoted_list(config.test or ())} {shown} {_RUNES.get(config.retries, retries)}}}"
+    shown = " ".join(quote(duration(time)) for time in times)
+    return f"&{{{quote_list(config.test or ())} {shown} {_RUNES.get(config.retries, retries)}}}"
 
 
 _RUNES: Final[Mapping[int, str]] = {

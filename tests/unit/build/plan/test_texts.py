@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pierhead.build.dockerfile import gotext
 from pierhead.build.plan import texts
 from pierhead.oci.image_config import HealthcheckConfig
 
@@ -22,7 +23,7 @@ SECOND = 1_000_000_000
     ],
 )
 def test_quotes_as_go_does(text: str, expected: str) -> None:
-    assert texts.quoted(text) == expected
+    assert gotext.quote(text) == expected
 
 
 @pytest.mark.parametrize(
