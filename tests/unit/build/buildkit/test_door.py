@@ -45,6 +45,7 @@ async def test_closing_stops_the_build() -> None:
     async with session_of(door, dockerfile_session()) as session_id:
         async with aclosing(door.build(BuildOptions(ref="r"), session_id)) as told:
             assert await anext(told)
+            await asyncio.wait_for(builds.hanging.wait(), 5)
         async with asyncio.timeout(5):
             while not builds.cancelled:
                 await asyncio.sleep(0.005)
