@@ -154,9 +154,6 @@ def _braced(text: str, environment: Mapping[str, str]) -> str:
     raise BakeProblem(f"invalid interpolation format for ${{{text}}}")
 
 
-_LISTS_REPLACED = ("command", "entrypoint")
-
-
 def _merged(base: Any, over: Any, key: str) -> Any:
     """A later file over an earlier one: maps by key, lists one after the other."""
     if isinstance(base, dict) and isinstance(over, dict):
@@ -168,7 +165,7 @@ def _merged(base: Any, over: Any, key: str) -> Any:
         return {"context": base, **over}
     if key == "build" and isinstance(over, str) and isinstance(base, dict):
         return {**base, "context": over}
-    if isinstance(base, list) and isinstance(over, list) and key not in _LISTS_REPLACED:
+    if isinstance(base, list) and isinstance(over, list):
         return [*base, *(one for one in over if one not in base)]
     if key in ("args", "labels", "extra_hosts", "additional_contexts", "environment"):
         return {**_mapping(base), **_mapping(over)}

@@ -10,7 +10,7 @@ from pierhead.cli.flags import go_quote, parse_bool, split_csv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     #: ``type`` and attributes, as in JSON
     Attributes = dict[str, str]
@@ -258,16 +258,3 @@ def call(text: str) -> dict[str, str]:
     if found["name"] not in _CALLS:
         raise ValueError(f"unknown print function: {found['name']}")
     return found
-
-
-def joined(attributes: Mapping[str, str], first: Sequence[str] = ("type",)) -> str:
-    """Attributes as one flag's value, ``first`` in front, others by name; quoted where needed."""
-    keys = [key for key in first if key in attributes]
-    keys += sorted(key for key in attributes if key not in first)
-    parts = []
-    for key in keys:
-        pair = f"{key}={attributes[key]}"
-        if "," in pair or '"' in pair:
-            pair = '"' + pair.replace('"', '""') + '"'
-        parts.append(pair)
-    return ",".join(parts)

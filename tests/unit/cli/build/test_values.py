@@ -92,10 +92,6 @@ def test_call() -> None:
     assert values.call("outline,ignorestatus=1")["ignorestatus"] == "true"
 
 
-def test_joined() -> None:
-    assert values.joined({"type": "x", "b": "1,2", "a": 'q"'}) == 'type=x,"a=q""","b=1,2"'
-
-
 @pytest.mark.parametrize(
     ("function", "argument", "told"),
     [

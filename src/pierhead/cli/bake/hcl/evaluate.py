@@ -6,7 +6,6 @@ from pierhead.cli.bake.hcl import nodes
 from pierhead.cli.bake.hcl.values import (
     Set,
     ValueProblem,
-    is_number,
     kind,
     number,
     same,
@@ -435,5 +434,3 @@ _RULES: dict[type, Callable[[Any, Scope], Any]] = {
     nodes.Object: _object,
     nodes.For: _for,
 }
-
-__all__ = ["Scope", "evaluate", "is_number", "suggestion"]
