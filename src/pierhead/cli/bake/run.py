@@ -271,6 +271,7 @@ def build_all(cli: Cli, options: Options, targets: dict[str, Target]) -> int | N
     except ValueError as error:
         raise CliError(f"ERROR: {error}") from None
     cli.client.negotiate()
+    cli.client.close()  # each target makes its own connection: the idle one isn't shared
     display = Display(
         mode,
         text='building with "default" instance using docker driver',

@@ -94,7 +94,7 @@ def limits_of(options: Options) -> dict[str, object]:
     return {key: value for key, value in found.items() if value}
 
 
-def progress_mode(options: Options, cli: Cli) -> tuple[str, bool]:
+def progress_mode(options: Options) -> tuple[str, bool]:
     """(mode of the display, whether the image's id is printed). Raises ``CliError``."""
     mode = options.string("progress")
     if not options.changed("progress"):
@@ -129,7 +129,7 @@ def build(cli: Cli, options: Options, args: list[str]) -> int | None:
             cli.err(f"WARNING: {told}\n")
     request = request_of(options, args[0])
     request.debug = options.flag("debug")
-    mode, quiet = progress_mode(options, cli)
+    mode, quiet = progress_mode(options)
     id_file, metadata_file = options.string("iidfile"), options.string("metadata-file")
     from pierhead.cli.build import outcome, perform
     from pierhead.cli.build.door import BuildFailed

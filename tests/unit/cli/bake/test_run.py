@@ -72,7 +72,8 @@ def built(
         .replace('"out" {', '"out" {\n target = "out"\n', 1)
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(FakeClient, "negotiate", lambda self: "1.56", raising=False)
+    for name in ("negotiate", "close"):
+        monkeypatch.setattr(FakeClient, name, lambda self: None, raising=False)
     found: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
     lock = threading.Lock()
 

@@ -63,7 +63,7 @@ def test_complaints(words: list[str], told: str) -> None:
 
 def test_progress() -> None:
     def mode(*words: str) -> tuple[str, bool]:
-        return progress_mode(parse(BUILD.flags, words)[0], None)  # type: ignore[arg-type]
+        return progress_mode(parse(BUILD.flags, words)[0])
 
     assert mode() == ("auto", False)
     assert mode("--progress", "plain") == ("plain", False)
