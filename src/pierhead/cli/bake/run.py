@@ -102,11 +102,9 @@ class _Prefixed:
         self._name = name
         self._lock = lock
         self._alone = alone
-        self.warnings: list[dict[str, Any]] = []
 
     def update(self, events: list[dict[str, Any]]) -> None:
         """Events with the target's name before that of each step."""
-        self.warnings += [event for event in events if event.get("type") == "warning"]
         if not self._alone:
             events = [self._named(event) for event in events]
         with self._lock:
@@ -143,9 +141,7 @@ class _Job:
         self.links = links(target)
         self.done = threading.Event()
         self.result: dict[str, Any] | None = None
-        self.error: BaseException | None = None
         self.door: Door | None = None
-        self.display: _Prefixed | None = None
 
 
 class _Stopped(Exception):
@@ -196,10 +192,9 @@ class _Bake:
     def _job(self, job: _Job) -> None:
         try:
             self._build(job)
-        except _Stopped as error:
-            job.error = error
+        except _Stopped:
+            pass
         except BaseException as error:
-            job.error = error
             with self._lock:
                 if self.first is None:
                     self.first = error
@@ -212,7 +207,7 @@ class _Bake:
         from pierhead.cli.build import perform
 
         alone = len(self._jobs) == 1
-        job.display = _Prefixed(self._display, job.name, self._lock, alone=alone)
+        display = _Prefixed(self._display, job.name, self._lock, alone=alone)
         for other in job.links.values():
             self._jobs[other].done.wait()
             if self._jobs[other].result is None:
@@ -233,7 +228,7 @@ class _Bake:
             job.door = door
 
         job.result = perform.build(
-            self._cli, job.request, located, job.display, extra=extra, opened=opened
+            self._cli, job.request, located, display, extra=extra, opened=opened
         )
 
 
