@@ -16,6 +16,9 @@ from pathlib import Path
 from pierhead.linux import syscalls as sc
 from pierhead.linux.loop import attach
 
+# Some distributions' kernels have these on: then an upper directory doesn't hold all that was
+# changed (renamed directories, files with another mode), and can't be packed as a layer.
+_WHOLE = ("redirect_dir", "metacopy")
 _CLASSIC_LIMIT = 4096  # mount(2): options take a page, with the NUL
 _PROPAGATION = {
     "private": sc.MS_PRIVATE,
@@ -118,6 +121,8 @@ def detached_overlay(
         if upper is not None and work is not None:
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "upperdir", upper)
             sc.fsconfig(context, sc.FSCONFIG_SET_STRING, "workdir", work)
+            for name in _WHOLE:
+                sc.fsconfig(context, sc.FSCONFIG_SET_STRING, name, "off")
             if volatile:
                 sc.fsconfig(context, sc.FSCONFIG_SET_FLAG, "volatile")
         sc.fsconfig(context, sc.FSCONFIG_CMD_CREATE)
@@ -166,6 +171,7 @@ def _mount_overlay_classic(
     rest = ",xino=auto"
     if upper is not None and work is not None:
         rest += f",upperdir={escape(upper)},workdir={escape(work)}"
+        rest += "".join(f",{name}=off" for name in _WHOLE)
         if volatile and _kernel() >= (5, 10):
             rest += ",volatile"
     fds: list[int] = []

@@ -42,7 +42,7 @@ def test_classic_overlay_options_escape_separators(monkeypatch: pytest.MonkeyPat
     mounts._mount_overlay_classic(
         Path("/t"), [Path("/a:b"), Path("/c,d")], Path("/u"), Path("/w"), False
     )
-    assert seen[0][4] == r"lowerdir=/a\:b:/c\,d,xino=auto,upperdir=/u,workdir=/w"
+    assert seen[0][4] == r"lowerdir=/a\:b:/c\,d,xino=auto,upperdir=/u,workdir=/w,redirect_dir=off,metacopy=off"
 
 
 def test_a_bind_that_can_t_be_finished_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_many_classic_layers_go_by_descriptor(
     options = seen[0][4]
     assert len(options) < 4096
     assert options.count("/proc/self/fd/") == 60
-    assert options.endswith(",upperdir=/u,workdir=/w")
+    assert options.endswith(",upperdir=/u,workdir=/w,redirect_dir=off,metacopy=off")
     assert len(os.listdir("/proc/self/fd")) == before
 
 
