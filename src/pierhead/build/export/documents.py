@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pierhead.engine.images.content import RawManifest
 from pierhead.oci import manifest as oci
-from pierhead.oci.digest import Digest, sha256
+from pierhead.oci.digest import sha256
 from pierhead.oci.manifest import Descriptor, PlatformField
 from pierhead.oci.platform import Platform
 
@@ -61,10 +61,10 @@ def image_manifest(
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": oci.OCI_MANIFEST if is_oci else oci.DOCKER_MANIFEST,
-        "config": _entry(
+        "config": descriptor_entry(
             Descriptor(media_type=config_type, digest=sha256(config), size=len(config))
         ),
-        "layers": [_entry(layer_descriptor(layer, is_oci=is_oci)) for layer in layers],
+        "layers": [descriptor_entry(layer_descriptor(layer, is_oci=is_oci)) for layer in layers],
     }
     if annotations:
         document["annotations"] = dict(sorted(annotations.items()))
@@ -93,7 +93,7 @@ def image_index(
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": oci.OCI_INDEX if is_oci else oci.DOCKER_LIST,
-        "manifests": [_entry(each) for each in manifests],
+        "manifests": [descriptor_entry(each) for each in manifests],
     }
     if annotations:
         document["annotations"] = dict(sorted(annotations.items()))
@@ -161,7 +161,7 @@ def _written(
     )
 
 
-def _entry(descriptor: Descriptor) -> dict[str, Any]:
+def descriptor_entry(descriptor: Descriptor) -> dict[str, Any]:
     """A descriptor in Go's order of fields."""
     entry: dict[str, Any] = {
         "mediaType": descriptor.media_type,
@@ -173,21 +173,8 @@ def _entry(descriptor: Descriptor) -> dict[str, Any]:
     if descriptor.annotations:
         entry["annotations"] = descriptor.annotations
     if descriptor.platform is not None:
-        entry["platform"] = platform_entry(descriptor.platform)
+        platform = descriptor.platform
+        entry["platform"] = {"architecture": platform.architecture, "os": platform.os}
+        if platform.variant:
+            entry["platform"]["variant"] = platform.variant
     return entry
-
-
-def platform_entry(platform: PlatformField) -> dict[str, str]:
-    entry = {"architecture": platform.architecture, "os": platform.os}
-    if platform.variant:
-        entry["variant"] = platform.variant
-    return entry
-
-
-def descriptor_entry(descriptor: Descriptor) -> dict[str, Any]:
-    """For ``containerimage.descriptor`` of the metadata."""
-    return _entry(descriptor)
-
-
-def digest_of(data: bytes) -> Digest:
-    return sha256(data)

@@ -60,7 +60,7 @@ class ImageOutput:
                 await push_digest(name, packed, client, self.registries, self.layers, step)
             _report(result, prepared, packed)
             return
-        recorded = self._record(prepared, target, packed, step)
+        self._record(prepared, target, packed, step)
         _report(result, prepared, packed)
         if target.names:
             result.metadata["image.name"] = ",".join(str(name) for name in target.names)
@@ -74,7 +74,6 @@ class ImageOutput:
             finally:
                 if not target.store:
                     await self._forget(target.names)
-        del recorded
 
     def _record(
         self,
@@ -82,7 +81,7 @@ class ImageOutput:
         target: ImageTarget,
         packed: Packed | None,
         step: Step,
-    ) -> list[Image]:
+    ) -> None:
         """All platforms and all names in one transaction."""
         index = self.images.index
         top = packed.top if packed is not None else None
@@ -115,7 +114,6 @@ class ImageOutput:
         for name in target.names:
             step.said(f"naming to {name}")
             image_event(self.events, recorded[0], name.familiar, "tag")
-        return recorded
 
     async def _forget(self, names: Sequence[Reference]) -> None:
         for name in names:

@@ -12,7 +12,7 @@ from pierhead.oci.image_config import ImageConfig
 from pierhead.oci.platform import Platform
 
 if TYPE_CHECKING:
-    from pierhead.build.cache.importing import ImportedCache
+    from pierhead.build.cache.imported import ImportedCache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
