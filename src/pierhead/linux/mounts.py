@@ -124,7 +124,8 @@ def detached_overlay(
             for name in _WHOLE:
                 sc.fsconfig(context, sc.FSCONFIG_SET_STRING, name, "off")
             if volatile:
-                sc.fsconfig(context, sc.FSCONFIG_SET_FLAG, "volatile")
+                with suppress(OSError):  # a kernel without it is slower, no more
+                    sc.fsconfig(context, sc.FSCONFIG_SET_FLAG, "volatile")
         sc.fsconfig(context, sc.FSCONFIG_CMD_CREATE)
         return sc.fsmount(context, sc.MOUNT_ATTR_RDONLY if read_only else 0)
     except OSError as error:
