@@ -65,19 +65,3 @@ def _parse(comment: str) -> tuple[str, str]:
     if match and match[1].lower() in KNOWN:
         return match[1].lower(), match[2]
     return "", ""
-
-
-def syntax_of(data: bytes) -> str:
-    """The image that ``# syntax=`` names, without what follows a blank; "" if there is none."""
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    directives = Directives()
-    for number, line in enumerate(text.split("\n"), 1):
-        if number == 1 and line.startswith("#!"):
-            continue
-        try:
-            directives.feed(line.strip(), number)
-        except ValueError:
-            break
-        if directives.done:
-            break
-    return directives.found.get("syntax", "").partition(" ")[0]

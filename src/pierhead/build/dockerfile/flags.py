@@ -47,10 +47,6 @@ class Flags:
                 raise FlagError(f"missing a value on flag: {shown}")
             self._values.setdefault(name, []).append(value)
 
-    @property
-    def used(self) -> frozenset[str]:
-        return frozenset(self._values)
-
     def text(self, name: str, default: str = "") -> str:
         values = self._values.get(name)
         return values[-1] if values else default

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from pierhead.build.dockerfile import words
-from pierhead.build.dockerfile.gotext import trim
-from pierhead.build.dockerfile.model import Heredoc, Run
+from pierhead.build.dockerfile.model import Heredoc
 
 _HEREDOC = re.compile(r"(\d*)<<(-?)\s*([^<]*)\Z", re.ASCII)
 
@@ -50,30 +49,6 @@ def of_line(line: str) -> list[Heredoc]:
     except words.WordError:
         return []
     return [heredoc for word in found if (heredoc := parse_word(word)) is not None]
-
-
-def command_of(run: Run) -> tuple[str, Heredoc | None]:
-    """What the shell of a RUN in shell form gets, and the script it is instead, if it is one.
-
-    ``RUN <<EOF`` alone: its text is the command; if that starts with ``#!`` it is a file to be
-    run (the heredoc comes back, and the text is ""). Other heredocs are left to the shell, put
-    together again.
-    """
-    assert isinstance(run.cmd, str)
-    if not run.heredocs:
-        return run.cmd, None
-    if opens(run.cmd) is not None:
-        first = run.heredocs[0]
-        return ("", first) if first.text.startswith("#!") else (first.text, None)
-    parts = [run.cmd]
-    parts += [f"\n{heredoc.content}{heredoc.name}" for heredoc in run.heredocs]
-    return "".join(parts), None
-
-
-def summary(text: str) -> str:
-    """The first line of a heredoc, cut, for a step's name."""
-    first, newline, _ = trim(text).replace("\r\n", "\n").partition("\n")
-    return f"{first}..." if newline else first
 
 
 def _quotes(text: str) -> int:

@@ -265,7 +265,6 @@ def _run(node: Node, common: dict[str, Any]) -> Instruction:
         network=network,
         security=security,
         devices=flags.all("device"),
-        flags_used=flags.used,
         **_command(node),
         **common,
     )

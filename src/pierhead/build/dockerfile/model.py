@@ -107,7 +107,6 @@ class Run(ShellForm):
     network: str = "default"
     security: str = "sandbox"
     devices: tuple[str, ...] = ()
-    flags_used: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ context.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from pierhead.build.dockerfile.errors import BuildError
 from pierhead.build.dockerfile.instructions import (
@@ -43,40 +43,6 @@ def parse(data: bytes, *, name: str = "Dockerfile", include: Include | None = No
     may raise ``PierError``.
     """
     return _Parser(data, name, include).parse()
-
-
-class _Wanted(Exception):
-    """An include that isn't read yet."""
-
-
-async def parse_reading(
-    data: bytes, *, name: str = "Dockerfile", read: Callable[[str], Awaitable[bytes]]
-) -> Dockerfile:
-    """As ``parse``, where reading an included file has to wait."""
-    known: dict[str, bytes] = {}
-
-    def include(path: str) -> bytes:
-        if path not in known:
-            raise _Wanted(path)
-        return known[path]
-
-    while True:
-        try:
-            return parse(data, name=name, include=include)
-        except _Wanted as wanted:
-            path = str(wanted)
-        known[path] = await _read(read, path, data, name)
-
-
-async def _read(
-    read: Callable[[str], Awaitable[bytes]], path: str, data: bytes, name: str
-) -> bytes:
-    try:
-        return await read(path)
-    except PierError as error:
-        raise BuildError(
-            f"INCLUDE {path}: {error.message}", None, SourceText(name, data)
-        ) from error
 
 
 def parse_instruction(

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from pierhead.build.dockerfile import checks
-from pierhead.build.dockerfile.checks import CheckConfig
-from pierhead.build.dockerfile.errors import BuildError
+from pierhead.build.dockerfile import checks, findings
 from pierhead.build.dockerfile.ignore import Rules
 from pierhead.build.dockerfile.parser import parse
 
+PLATFORM = {"BUILDPLATFORM": "linux/amd64", "TARGETPLATFORM": "linux/amd64"}
+
 
 def found(text: str, **options: object) -> list[tuple[str, int]]:
-    findings = checks.run(parse(text.encode()), **options)  # type: ignore[arg-type]
-    return [(one.rule, one.location.first if one.location else 0) for one in findings]
+    reported = checks.run(parse(text.encode()), platform_args=PLATFORM, **options)  # type: ignore[arg-type]
+    return [(one.rule, one.location.first if one.location else 0) for one in reported]
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_ignored_files() -> None:
 
 def test_findings_are_worded() -> None:
     parsed = parse(b"FROM scratch\nENV DIR_ASSETS=a\nUSER $DIR_ASSET")
-    (one,) = checks.run(parsed)
+    (one,) = checks.run(parsed, platform_args={})
     assert one.text == "Usage of undefined variable '$DIR_ASSET' (did you mean $DIR_ASSETS?)"
     assert one.description == "Variables should be defined before their use"
     assert one.url == "https://docs.docker.com/go/dockerfile/rule/undefined-var/"
-    wrong = checks.finding("InvalidBaseImagePlatform", None, "a", "linux/amd64", "linux/arm64")
+    wrong = findings.finding("InvalidBaseImagePlatform", None, "a", "linux/amd64", "linux/arm64")
     assert wrong.text == (
         'Base image a was pulled with platform "linux/arm64", expected "linux/amd64" for current'
         " build"
@@ -108,29 +108,13 @@ def test_findings_are_worded() -> None:
 
 def test_errors_on_demand() -> None:
     parsed = parse(b"# check=error=true\nFROM scratch\nCMD a\nWORKDIR b")
-    findings = checks.run(parsed)
-    assert checks.failure(parsed, findings) == (
+    reported = checks.run(parsed, platform_args={})
+    assert checks.failure(parsed, reported) == (
         "lint violation found for rules: JSONArgsRecommended, WorkdirRelativePath"
     )
     assert checks.failure(parsed, []) is None
-    off = {checks.OPTION: "skip=all;error=true"}
-    assert checks.run(parsed, build_args=off) == []
-
-
-def test_options() -> None:
-    config = CheckConfig.parse("skip=A, B;experimental=all;error=1")
-    assert config.skip == {"A", "B"}
-    assert config.experimental_all
-    assert config.error
-    for bad, message in (
-        ("x", 'invalid check option "x"'),
-        ("x=y", 'invalid check option "x"'),
-        ("error=x", 'failed to parse check option "error=x"'),
-    ):
-        with pytest.raises(ValueError, match=message):
-            CheckConfig.parse(bad)
-    with pytest.raises(BuildError, match="failed to parse check options: invalid check option"):
-        checks.run(parse(b"# check=x\nFROM scratch"))
+    off = {findings.OPTION: "skip=all;error=true"}
+    assert checks.run(parsed, platform_args={}, build_args=off) == []
 
 
 def test_reachable() -> None:
@@ -139,10 +123,3 @@ def test_reachable() -> None:
     )
     assert checks.reachable(parsed) == {0, 2, 3}
     assert checks.reachable(parsed, "two") == {1}
-
-
-def test_platform_arguments() -> None:
-    known = checks.platform_arguments("linux/amd64", "linux/arm/v7", "x")
-    assert known["TARGETVARIANT"] == "v7"
-    assert known["BUILDARCH"] == "amd64"
-    assert known["TARGETSTAGE"] == "x"

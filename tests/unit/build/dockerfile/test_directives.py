@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pierhead.build.dockerfile.directives import Directives, syntax_of
+from pierhead.build.dockerfile.directives import Directives
 
 
 def fed(text: str) -> Directives:
@@ -39,12 +39,3 @@ def test_ours_is_a_comment_unless_it_says_what_we_know() -> None:
     assert fed("# pier: include\n# escape=`").pier_features == {"include"}
     assert fed("# Pier = Include").pier_features == {"include"}
     assert fed("# pier: a fine place").pier_features == frozenset()
-
-
-def test_syntax_of() -> None:
-    assert syntax_of(b"\xef\xbb\xbf# syntax=docker/dockerfile:1.4 # why\nFROM x") == (
-        "docker/dockerfile:1.4"
-    )
-    assert syntax_of(b"#!/usr/bin/env x\n# syntax=a\n") == "a"
-    assert syntax_of(b"FROM x\n# syntax=a\n") == ""
-    assert syntax_of(b"# syntax=a\n# syntax=b\n") == "a"

@@ -12,12 +12,11 @@ def test_what_is_given() -> None:
     assert flags.is_true("link")
     assert flags.text("from") == "a"
     assert flags.all("exclude") == ("x", "y=")
-    assert flags.used == {"link", "from", "exclude"}
     nothing = Flags([], KINDS)
     assert nothing.given("link") is None
     assert nothing.text("from", "default") == "default"
     assert Flags(["--link=FALSE"], KINDS).given("link") is False
-    assert Flags(["--", "x"], KINDS).used == frozenset()
+    assert Flags(["--", "--link"], KINDS).given("link") is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pierhead.build.dockerfile import heredoc
-from pierhead.build.dockerfile.model import Heredoc, Range, Run
 
 
 def test_words_that_open_one() -> None:
@@ -25,26 +24,3 @@ def test_a_line_may_open_several() -> None:
     found = heredoc.of_line("RUN cat <<A - <<-'B' > x && echo '<<NOT' # <<C")
     assert [one.name for one in found] == ["A", "B", "C"]
     assert heredoc.of_line("RUN echo 'open <<EOF") == []
-
-
-def run(cmd: str, *heredocs: Heredoc) -> Run:
-    return Run(original=cmd, location=Range(1, 1), keyword="RUN", cmd=cmd, heredocs=heredocs)
-
-
-def test_what_the_shell_gets() -> None:
-    assert heredoc.command_of(run("echo x")) == ("echo x", None)
-    text = Heredoc(name="EOF", content="\techo 1\n\techo 2\n", chomp=True)
-    assert heredoc.command_of(run("<<-EOF", text)) == ("echo 1\necho 2\n", None)
-    script = Heredoc(name="EOF", content="#!/usr/bin/env python\nprint()\n")
-    assert heredoc.command_of(run("<<EOF", script)) == ("", script)
-    raw = Heredoc(name="A", content="a\n")
-    other = Heredoc(name="B", content="\tb\n", chomp=True)
-    assert heredoc.command_of(run("cat <<A <<-B", raw, other)) == (
-        "cat <<A <<-B\na\nA\n\tb\nB",
-        None,
-    )
-
-
-def test_summary() -> None:
-    assert heredoc.summary("\n one\r\ntwo") == "one..."
-    assert heredoc.summary("one\n") == "one"

@@ -35,7 +35,7 @@ def test_run() -> None:
     assert isinstance(listed, model.Run)
     assert listed.cmd == ("a", "b")
     assert listed.security == "insecure"
-    assert listed.flags_used == {"security", "device"}
+    assert listed.devices == ("vendor/x=y",)
 
 
 def test_copy_and_add() -> None:

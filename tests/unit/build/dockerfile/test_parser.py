@@ -7,7 +7,7 @@ import pytest
 from pierhead.build.dockerfile import checks, expand, model
 from pierhead.build.dockerfile.errors import BuildError
 from pierhead.build.dockerfile.model import Range
-from pierhead.build.dockerfile.parser import parse, parse_instruction, parse_reading
+from pierhead.build.dockerfile.parser import parse, parse_instruction
 from pierhead.errors import NotFound
 
 TEXT = b"""# syntax=docker/dockerfile:1
@@ -140,20 +140,6 @@ def test_include_needs_a_context() -> None:
         parse(b"# pier: include\nFROM x\nINCLUDE a\n")
 
 
-async def test_includes_may_have_to_wait() -> None:
-    asked: list[str] = []
-
-    async def wait(path: str) -> bytes:
-        asked.append(path)
-        return read(path)
-
-    found = await parse_reading(b"# pier: include\nFROM x\nINCLUDE common\n", read=wait)
-    assert len(found.stages[0].instructions) == 2
-    assert asked == ["common", "deeper/run"]
-    with pytest.raises(BuildError, match="INCLUDE none: none: no such file"):
-        await parse_reading(b"# pier: include\nFROM x\nINCLUDE none\n", read=wait)
-
-
 def test_parse_instruction() -> None:
     run = parse_instruction("RUN <<E\nx\nE", location=Range(4, 4))
     assert isinstance(run, model.Run)
@@ -182,7 +168,7 @@ def test_no_text_does_more_than_fail(seed: int) -> None:
         text = b"".join(chance.choice(PIECES) for _ in range(chance.randint(0, 20)))
         try:
             found = parse(text, include=read)
-            checks.run(found)
+            checks.run(found, platform_args={})
             for stage in found.stages:
                 for item in stage.instructions:
                     expand.instruction(item, {"x": "y"})
