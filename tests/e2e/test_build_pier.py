@@ -178,9 +178,14 @@ def test_a_shell_in_a_failed_step(pier: Command, context: Path) -> None:
     assert found[1] not in pier("build", "debug").stdout
 
 
+def heed_interrupts() -> None:
+    """In the child: a shell's background job, which we may be, ignores them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_stops_the_build(pier: Command, context: Path) -> None:
     dockerfile(context, "FROM busybox\nRUN echo begun; sleep 1000\n")
-    process = pier.popen("build", "--progress", "plain", str(context))
+    process = pier.popen("build", "--progress", "plain", str(context), preexec_fn=heed_interrupts)
     assert process.stderr is not None
     seen = b""
     while b" begun" not in seen.replace(b"echo begun", b""):
