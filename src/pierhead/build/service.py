@@ -406,6 +406,10 @@ class BuildService:
         """What the steps of a build printed: (step id, bytes kept), in order of their start."""
         return self.past.logs(self.past.find(ref).ref)
 
+    def history_pin(self, ref: str, pinned: bool) -> None:
+        """Keep a build's record whatever comes, or don't any more. ``NotFound``."""
+        self.past.pin(ref, pinned)
+
     async def history_remove(self, ref: str = "") -> int:
         """Forget one build, or all that don't run. How many went."""
         return self.past.remove(ref)

@@ -286,12 +286,10 @@ class Control:
     async def update_history(self, stream: Stream) -> None:
         request = await stream.recv_message()
         record = self._service.history_record(request.Ref)
-        if request.Pinned:
-            raise NotImplementedYet(
-                "build records can't be pinned: they are kept by age and number"
-            )
         if request.Delete:
             await self._service.history_remove(record.ref)
+        else:
+            self._service.history_pin(record.ref, bool(request.Pinned))
         await stream.send_message(messages.get("moby.buildkit.v1.UpdateBuildHistoryResponse")())
 
 

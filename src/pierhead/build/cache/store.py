@@ -48,11 +48,8 @@ class Record:
     """Project, stage and position: the same."""
     parts: Mapping[str, Any] = field(default_factory=dict)
     """What the key was made of, values shortened to digests."""
-    took_ns: int = 0
     shown: str = ""
     """A COPY's files in the classic history."""
-    in_use: int = 0
-    """How many builds that run count on it."""
     lease: Lease | None = None
 
     @property
@@ -70,7 +67,6 @@ class Record:
                 "text": self.text,
                 "place": self.place,
                 "parts": self.parts,
-                "took_ns": self.took_ns,
                 "shown": self.shown,
             },
             separators=(",", ":"),
@@ -149,8 +145,6 @@ class CacheStore:
                 record.document(),
             ),
         )
-        if old is not None:
-            record.in_use += old.in_use
         self._remember(record)
         if old is not None and old.lease is not None:
             old.lease.release()

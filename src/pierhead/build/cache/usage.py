@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,11 +130,3 @@ def listed(found: list[Item], filters: Filters | None) -> list[dict[str, Any]]:
     from pierhead.build.cache.prune import matches
 
     return [item.document() for item in found if matches(item, filters, now_ns=0)]
-
-
-def totals(found: list[Item]) -> Mapping[str, int]:
-    """``reclaimable``, ``total``, ``shared``, ``private``: bytes, as buildx sums them up."""
-    shared = sum(item.size_bytes for item in found if item.shared)
-    total = sum(item.size_bytes for item in found)
-    free = sum(item.size_bytes for item in found if not item.in_use)
-    return {"total": total, "reclaimable": free, "shared": shared, "private": total - shared}

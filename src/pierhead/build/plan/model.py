@@ -159,16 +159,6 @@ class StagePlan:
     """How many of them, the first ones, are ONBUILD's of the base."""
     ignore_cache: bool = False
 
-    def origins(self) -> list[Origin]:
-        """All that its steps take from elsewhere, and its base."""
-        found = [self.base]
-        for step in self.steps:
-            if isinstance(step.op, CopyOp):
-                found += [part.origin for part in step.op.parts if part.origin is not None]
-            elif isinstance(step.op, RunOp):
-                found += [mount.origin for mount in step.op.mounts if mount.origin is not None]
-        return found
-
 
 @dataclass(slots=True, kw_only=True)
 class Plan:

@@ -59,9 +59,6 @@ class Flights:
         self._flights: dict[str, Flight[Any]] = {}
         self._slots = asyncio.Semaphore(at_once or max(4 * (os.cpu_count() or 1), 8))
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._flights
-
     async def run(
         self,
         key: str,

@@ -165,14 +165,13 @@ class Work:
         self, flight: Flight[Result], key: str, cheap_key: str, parts: keys.Parts, place: str
     ) -> Result:
         runner = self.runner
-        started = time.time_ns()
         layer, changed, outcome = await self.do(flight)
         # No await between here and the cache's lease: nobody can collect the new layer.
         now = time.time_ns()
         chain_id = layer.chain_id if layer is not None else self.base
         record = self._record(key, chain_id, parts, place, now)
         record.size_bytes = layer.size_bytes if layer is not None else 0
-        record.changed, record.took_ns = changed, now - started
+        record.changed = changed
         runner.cache.put(record)
         if cheap_key:
             self._alias(cheap_key, record)
