@@ -149,6 +149,18 @@ def test_outputs_and_caches(buildx: Command, context: Path, tmp_path: Path) -> N
     assert [end for name, end in steps(done).items() if "RUN" in name] == ["CACHED"] * 2
 
 
+def test_layouts_as_contexts(
+    buildx: Command, docker: Command, context: Path, tmp_path: Path
+) -> None:
+    layout = tmp_path / "layout"
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY kept /kept\n")
+    buildx("build", "-o", f"type=oci,tar=false,dest={layout}", str(context))
+    assert json.loads((layout / "index.json").read_text())["manifests"]
+    (context / "Dockerfile").write_text("FROM laid\nCMD cat /kept\n")
+    buildx("build", "-t", "bk:laid", f"--build-context=laid=oci-layout://{layout}", str(context))
+    assert run(docker, "bk:laid") == f"{context}\n"
+
+
 def test_bake(buildx: Command, docker: Command, context: Path) -> None:
     (context / "base").write_text("FROM busybox\nRUN date +%N >/stamp\n")
     (context / "app").write_text("FROM base\nCOPY kept /\nCMD cat /kept /stamp\n")

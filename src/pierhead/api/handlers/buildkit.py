@@ -82,13 +82,16 @@ async def build(call: Call) -> StreamResponse:
     if build_id.startswith(f"{UPLOAD}:"):
         await door.uploads.put(build_id.removeprefix(f"{UPLOAD}:"), call.chunks())
         return call.empty(200)
+    if session_id := call.text("session"):
+        # Docker 20.10's client waits for ever if it is refused before its session is there.
+        await door.sessions.get(session_id)
     options = read_options(call)
     tar = None
     if call.text("remote") == UPLOAD:
         tar = await door.uploads.take(build_id)
     elif not call.text("remote"):
         tar = call.chunks()
-    messages = door.build(options, call.text("session"), tar)
+    messages = door.build(options, session_id, tar)
     if not call.flag("q"):
         return await call.stream_messages(messages)
     image_id = ""
