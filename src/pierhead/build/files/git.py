@@ -53,7 +53,7 @@ async def fetch(
             if not giturl.is_commit(found.ref):
                 ref, commit, tagged = await worker.call(
                     "build.files.git_worker:resolve", common | {"ref": found.ref},
-                    timeout_s=120,
+                    timeout_s=120, site_packages=True,
                 )  # fmt: skip
             _check(found, commit, tagged)
             identity = _identity(found, tagged or commit, keep_git_dir, ref)
