@@ -125,6 +125,9 @@ class StubBuilds:
     def logs(self, ref: str) -> list[tuple[str, bytes]]:
         return [(str(STEP), b"out\n")]
 
+    def history_pin(self, ref: str, pinned: bool) -> None:
+        self.history_record(ref).pinned = pinned
+
     async def history_remove(self, ref: str = "") -> int:
         self.removed.append(ref)
         return 1

@@ -201,10 +201,10 @@ async def test_the_history() -> None:
             channel, "UpdateBuildHistory", "UpdateBuildHistoryResponse", Ref="a", Delete=True
         )
         assert builds.removed == ["a"]
-        with pytest.raises(InvalidParameter, match="pinned"):
-            await call(
-                channel, "UpdateBuildHistory", "UpdateBuildHistoryResponse", Ref="a", Pinned=True
-            )
+        await call(
+            channel, "UpdateBuildHistory", "UpdateBuildHistoryResponse", Ref="b", Pinned=True
+        )
+        assert builds.records[0].pinned
 
 
 async def test_the_history_as_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
