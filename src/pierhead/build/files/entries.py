@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -121,8 +120,3 @@ def shown(path: bytes) -> str:
 def content_xattrs(xattrs: dict[bytes, bytes]) -> dict[bytes, bytes]:
     """Those that belong to the content, and not to the file system it lay on."""
     return {name: value for name, value in xattrs.items() if not name.startswith(_HIDDEN_XATTRS)}
-
-
-def newest(entries: Iterable[Entry]) -> int:
-    """The newest mtime in ns, 0 if there are none."""
-    return max((entry.mtime_ns for entry in entries), default=0)

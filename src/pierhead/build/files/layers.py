@@ -42,7 +42,7 @@ class Layers:
             return
         for target in self._views.iterdir():
             if target.name.startswith("view-"):
-                self._unmount(target)
+                self.unmount(target)
 
     @asynccontextmanager
     async def view(self, chain_id: ChainId | None) -> AsyncIterator[Path]:
@@ -51,7 +51,7 @@ class Layers:
         try:
             yield target
         finally:
-            self._unmount(target)
+            self.unmount(target)
 
     def mount(self, chain_id: ChainId | None) -> Path:
         """As ``view``, until ``unmount``."""
@@ -65,12 +65,11 @@ class Layers:
             raise
         return target
 
-    def _unmount(self, target: Path) -> None:
+    def unmount(self, target: Path) -> None:
+        """Undo ``mount``."""
         self._snapshots.unmount(target)
         with contextlib.suppress(OSError):
             target.rmdir()
-
-    unmount = _unmount
 
     def room(self) -> int:
         """Bytes that may still be written to our disk."""

@@ -6,39 +6,52 @@ import asyncio
 import contextlib
 import errno
 import json
-import logging
 import os
-import stat
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pierhead import tasks
 from pierhead.build.files import kept
-from pierhead.build.files.entries import EMPTY, Entry, clean, content_xattrs, shown
+from pierhead.build.files.arrival import Arrival
+from pierhead.build.files.entries import Entry
 from pierhead.build.files.held import Held, Packs, elsewhere
 from pierhead.build.files.kept import Known
 from pierhead.build.files.layers import Layers
 from pierhead.build.files.model import Transfer
 from pierhead.build.files.packwriter import PackWriter
 from pierhead.build.files.tree import Tree
-from pierhead.build.model import Client, FileStat, Listing, Wanted
+from pierhead.build.model import Client, Listing, Wanted
 from pierhead.errors import InvalidParameter, NotFound, Unavailable
 from pierhead.store.database import Database
 
-log = logging.getLogger(__name__)
-
 AT_A_TIME: Final = 32
 """Contents that are asked for at the same time."""
-ENTRIES_LIMIT: Final = 1_000_000
 LIMIT_BYTES: Final = 16 << 30
 """What all kept contexts may take together; the least used go first."""
 _CLOSE_S: Final = 10.0
 _PROGRESS_EVERY: Final = 500
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One transfer."""
+
+    listing: Listing
+    directory: Path | None
+    """Where its contents are kept; ``None``: nowhere."""
+    name: str
+    wanted: Wanted
+    arrival: Arrival
+    packs: Packs
+    progress: Progress
+    number: int
+    """Of the segment that it writes."""
 
 
 class ListDoor:
@@ -94,7 +107,7 @@ class ListDoor:
                 self._use(directory.name, 1)
                 undo.callback(self._use, directory.name, -1)
                 known = await asyncio.to_thread(kept.load, directory)
-            arrival = _Arrival(known)
+            arrival = Arrival(known.files)
             async for each in listing.files():
                 arrival.add(each)
                 if len(arrival.entries) % _PROGRESS_EVERY == 0:
@@ -102,13 +115,16 @@ class ListDoor:
             arrival.link()
             packs = Packs(self._open(directory, known, arrival), undo.pop_all().close)
             undo.callback(packs.close)
-            await self._fetch(listing, directory, name, wanted, arrival, packs, progress)
+            number = self._number()
+            await self._fetch(
+                _Job(listing, directory, name, wanted, arrival, packs, progress, number)
+            )
             entries = arrival.entries.values()
             tree = await elsewhere(len(entries), lambda: Tree(entries, "context"))
             undo.pop_all()
         return Held(tree, packs), arrival.transfer
 
-    def _open(self, directory: Path | None, known: Known, arrival: _Arrival) -> dict[int, int]:
+    def _open(self, directory: Path | None, known: Known, arrival: Arrival) -> dict[int, int]:
         """Open the segments that are read again; files of one that is gone are asked for."""
         fds: dict[int, int] = {}
         for number in {e.pack for e in arrival.entries.values() if e.is_file and e.pack >= 0}:
@@ -122,47 +138,24 @@ class ListDoor:
                 arrival.lost(number)
         return fds
 
-    async def _fetch(
-        self, listing: Listing, directory: Path | None, name: str, wanted: Wanted,
-        arrival: _Arrival, packs: Packs, progress: Progress,
-    ) -> None:  # fmt: skip
+    async def _fetch(self, job: _Job) -> None:
         """Ask for what is missing, several at a time, into a new segment."""
-        number = self._number()
-        self._writing.add(number)
-        try:
-            await self._fetch_into(
-                number, listing, directory, name, wanted, arrival, packs, progress
-            )
-        finally:
-            self._writing.discard(number)
-
-    async def _fetch_into(
-        self, number: int, listing: Listing, directory: Path | None, name: str, wanted: Wanted,
-        arrival: _Arrival, packs: Packs, progress: Progress,
-    ) -> None:  # fmt: skip
+        arrival = job.arrival
         if not arrival.missing:
-            if directory is not None:
-                await self._note(directory, name, wanted, arrival, number, 0)
+            await self._note(job, 0)
             return
         if arrival.missing_bytes > self._layers.room():
             raise InvalidParameter(
                 f"the context is too large for the disk: {arrival.missing_bytes} bytes"
             )
-        if directory is None:
-            fd = self._layers.scratch_file()
-        else:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(directory, 0o700)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            fd = os.open(directory / str(number), flags, 0o600)
-        packs.fds[number] = fd
-        writer = PackWriter(fd, number)
+        self._writing.add(job.number)
+        writer = PackWriter(self._new_segment(job), job.number)
         complete = False
         try:
             queue = iter(arrival.missing)
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(AT_A_TIME, len(arrival.missing))):
-                    group.create_task(_ask(listing, queue, writer, arrival, progress))
+                    group.create_task(_ask(job, queue, writer))
             await writer.finish()
             complete = True
         except BaseExceptionGroup as errors:
@@ -170,24 +163,27 @@ class ListDoor:
         except OSError as error:
             raise _honest(error) from error
         finally:
-            if directory is not None:
+            if not complete and job.directory is not None:
                 # what did come needn't come again, even if the client left
-                if not complete:
-                    with contextlib.suppress(OSError, asyncio.CancelledError):
-                        await writer.finish()
-                noting = self._note(
-                    directory,
-                    name,
-                    wanted,
-                    arrival,
-                    number,
-                    writer.size_bytes,
-                    partial=not complete,
-                )
-                await asyncio.shield(tasks.spawn(noting, name="note a context"))
+                with contextlib.suppress(OSError, asyncio.CancelledError):
+                    await writer.finish()
+            noting = self._note(job, writer.size_bytes, partial=not complete)
+            await asyncio.shield(tasks.spawn(noting, name="note a context"))
+            self._writing.discard(job.number)
             writer.close()
         arrival.transfer.bytes_received = writer.received
         arrival.settle()
+
+    def _new_segment(self, job: _Job) -> int:
+        if job.directory is None:
+            fd = self._layers.scratch_file()
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(job.directory, 0o700)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            fd = os.open(job.directory / str(job.number), flags, 0o600)
+        job.packs.fds[job.number] = fd
+        return fd
 
     def _number(self) -> int:
         self._last_number = max(self._last_number + 1, time.time_ns() // 1000)
@@ -195,21 +191,21 @@ class ListDoor:
 
     # Keeping
 
-    async def _note(
-        self, directory: Path, name: str, wanted: Wanted, arrival: _Arrival, number: int,
-        size: int, *, partial: bool = False,
-    ) -> None:  # fmt: skip
-        """Bring index and row up to date."""
-        whole = not (wanted.include or wanted.follow or partial)
-        if not size and not (whole and arrival.gone()):
+    async def _note(self, job: _Job, size: int, *, partial: bool = False) -> None:
+        """Bring index and row up to date; ``size``: bytes of the new segment."""
+        directory = job.directory
+        if directory is None:
+            return
+        whole = not (job.wanted.include or job.wanted.follow or partial)
+        if not size and not (whole and job.arrival.gone()):
             self._touch(directory.name)
             return
         lock = self._locks.setdefault(directory.name, asyncio.Lock())
         async with lock:
             total = await asyncio.to_thread(
-                self._merge, directory, arrival.reusable(), number, size, whole
+                self._merge, directory, job.arrival.reusable(), job.number, size, whole
             )
-        self._record(directory.name, name, wanted, total)
+        self._record(directory.name, job, total)
         settling = tasks.spawn(self._settle(directory, lock), name="sync a context")
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)
@@ -237,9 +233,11 @@ class ListDoor:
                 )
         await self.bound(LIMIT_BYTES)
 
-    def _record(self, key: str, name: str, wanted: Wanted, total: int) -> None:
+    def _record(self, key: str, job: _Job, total: int) -> None:
         now = time.time_ns()
-        record = json.dumps({"kind": "context", "name": name, "shared_key": wanted.shared_key})
+        record = json.dumps(
+            {"kind": "context", "name": job.name, "shared_key": job.wanted.shared_key}
+        )
         self._db.execute(
             "INSERT INTO build_sources (key, size_bytes, created_ns, used_ns, uses, record) "
             "VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT(key) DO UPDATE SET "
@@ -321,113 +319,11 @@ def _honest(error: BaseException) -> BaseException:
     return error
 
 
-async def _ask(
-    listing: Listing, queue: Iterator[Entry], writer: PackWriter, arrival: _Arrival,
-    progress: Progress,
-) -> None:  # fmt: skip
+async def _ask(job: _Job, queue: Iterator[Entry], writer: PackWriter) -> None:
+    arrival = job.arrival
     for entry in queue:
-        exact = await writer.take(entry, listing.content(entry.path))
+        exact = await writer.take(entry, job.listing.content(entry.path))
         if not exact:
             arrival.changed.add(entry.path)
         arrival.transfer.files_received += 1
-        progress("transferring context", writer.received, arrival.missing_bytes)
-
-
-class _Arrival:
-    """A listing as it comes, against what is known."""
-
-    def __init__(self, known: Known) -> None:
-        self._known = known.files
-        self.entries: dict[bytes, Entry] = {}
-        self.missing: list[Entry] = []
-        self.missing_bytes = 0
-        self.changed: set[bytes] = set()
-        """Files that changed while they were read: not to be known by their stat."""
-        self.transfer = Transfer()
-        self._links: list[tuple[Entry, bytes]] = []
-        self._inodes = 0
-
-    def add(self, file: FileStat) -> None:
-        if stat.S_ISSOCK(file.mode):
-            self.transfer.ignored += 1
-            return
-        path = clean(file.path)
-        entry = Entry(
-            path, file.mode, file.uid, file.gid, 0, file.mtime_ns, b"", device=file.device
-        )
-        if file.xattrs:
-            entry.xattrs = content_xattrs(
-                {key.encode("utf-8", "surrogateescape"): v for key, v in file.xattrs.items()}
-            )
-        self.transfer.files_listed += 1
-        self.entries[path] = entry
-        if len(self.entries) > ENTRIES_LIMIT:
-            raise InvalidParameter(f"invalid context: more than {ENTRIES_LIMIT} files are in it")
-        if entry.is_link:
-            entry.link = file.link
-        elif entry.is_file and file.link:
-            self._links.append((entry, clean(file.link)))
-        elif entry.is_file:
-            if file.size < 0:
-                raise InvalidParameter(f"invalid context: {shown(path)} has a negative size")
-            entry.size = file.size
-            self._regular(entry)
-
-    def _regular(self, entry: Entry) -> None:
-        before = self._known.get(entry.path)
-        if not entry.size:
-            entry.digest = EMPTY
-        elif before is not None and kept.same(before, entry):
-            entry.digest, entry.pack, entry.offset = before.digest, before.pack, before.offset
-        else:
-            self.missing.append(entry)
-            self.missing_bytes += entry.size
-
-    def link(self) -> None:
-        """Hard links: all names have one content."""
-        for entry, name in self._links:
-            target = self.entries.get(name)
-            if target is None or not target.is_file:
-                raise InvalidParameter(
-                    f"invalid context: {shown(entry.path)} is a hard link to {shown(name)}, "
-                    "which isn't in it"
-                )
-            if not target.inode:
-                self._inodes += 1
-                target.inode = self._inodes
-            entry.inode = target.inode
-        self.settle()
-
-    def settle(self) -> None:
-        """Hard links have what they link to."""
-        for entry, name in self._links:
-            target = self.entries[name]
-            entry.size, entry.digest = target.size, target.digest
-            entry.pack, entry.offset = target.pack, target.offset
-
-    def lost(self, number: int) -> None:
-        """A segment is gone: its files are asked for again."""
-        linked = {entry.path for entry, _ in self._links}
-        for entry in self.entries.values():
-            if entry.is_file and entry.pack == number:
-                entry.digest, entry.pack, entry.offset = b"", -1, 0
-                if entry.path not in linked:
-                    self.missing.append(entry)
-                    self.missing_bytes += entry.size
-
-    def gone(self) -> bool:
-        """Whether files are known that aren't there any more."""
-        return any(path not in self.entries for path in self._known)
-
-    def reusable(self) -> list[Entry]:
-        """Files whose content is known by their stat from now on."""
-        linked = {entry.path for entry, _ in self._links}
-        return [
-            entry
-            for entry in self.entries.values()
-            if entry.is_file
-            and entry.digest
-            and entry.size
-            and entry.path not in self.changed
-            and entry.path not in linked
-        ]
+        job.progress("transferring context", writer.received, arrival.missing_bytes)
