@@ -258,6 +258,11 @@ class Hijacked:
         """The descriptor to wait on; mind ``connection.buffer`` and TLS's ``pending``."""
         return self.connection.sock.fileno()  # type: ignore[no-any-return]
 
+    def has_data(self) -> bool:
+        """Whether output waits in a buffer, ours or TLS's, where ``poll`` can't see it."""
+        pending = getattr(self.connection.sock, "pending", None)
+        return bool(self.connection.buffer) or (pending is not None and pending() > 0)
+
     def receive(self) -> bytes:
         """Some bytes of output, empty at its end."""
         return self.connection.receive()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pierhead.client.errors import ApiError, ConnectFailed, ProtocolError
-from pierhead.client.http import API_VERSION, Client, encode_query, quote
+from pierhead.client.http import API_VERSION, Client, Connection, Hijacked, encode_query, quote
 from support.wire_daemon import (
     UPGRADED,
     WireDaemon,
@@ -193,3 +193,22 @@ def test_quoting() -> None:
     assert encode_query({"filters": {"label": ["a=b"]}, "n": False, "z": ()}) == (
         "filters=%7B%22label%22%3A%5B%22a%3Db%22%5D%7D&n=0"
     )
+
+
+class TlsLike:
+    """A socket with something decrypted that nobody has read."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+
+    def pending(self) -> int:
+        return self.waiting
+
+
+def test_output_may_wait_where_poll_cannot_see_it() -> None:
+    assert Hijacked(Connection(TlsLike(3)), False).has_data()
+    assert not Hijacked(Connection(TlsLike(0)), False).has_data()
+    connection = Connection(object())
+    assert not Hijacked(connection, False).has_data()
+    connection.buffer = b"x"
+    assert Hijacked(connection, False).has_data()

@@ -56,7 +56,8 @@ def _pump(stream: Hijacked, tty: bool, shown: tuple[int, int]) -> int:
     poll.register(stream.fileno(), _IN)
     poll.register(0, _IN)
     while True:
-        ready = {fd for fd, _ in poll.poll(_LOOK_MS if tty else None)}
+        timeout = 0 if stream.has_data() else _LOOK_MS if tty else None
+        ready = {fd for fd, _ in poll.poll(timeout)}
         if tty and (now := size(1)) != shown:
             shown = now
             stream.send(wire.json_frame(wire.RESIZE, 0, list(now)))
@@ -66,7 +67,7 @@ def _pump(stream: Hijacked, tty: bool, shown: tuple[int, int]) -> int:
             stream.send(wire.frame(kind, wire.DEBUG_INPUT, data))
             if not data:
                 poll.unregister(0)
-        if stream.connection.buffer or stream.fileno() in ready:
+        if stream.has_data() or stream.fileno() in ready:
             data = stream.receive()
             if not data:
                 raise CliError("the daemon closed the connection")

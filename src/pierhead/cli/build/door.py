@@ -127,13 +127,13 @@ class Door:
             if channel.window > 0:
                 agents[channel.agent.fileno()] = number
                 poll.register(channel.agent.fileno(), _READ)
-        waiting = bool(stream.connection.buffer) or bool(self._ready)
+        waiting = stream.has_data() or bool(self._ready)
         found = poll.poll(0 if waiting else int(TICK_S * 1000))
         if not found and not waiting:
             self._display.refresh()
             return
         readable = {fd for fd, _ in found}
-        if stream.connection.buffer or stream.fileno() in readable:
+        if stream.has_data() or stream.fileno() in readable:
             data = stream.receive()
             if not data:
                 raise CliError(

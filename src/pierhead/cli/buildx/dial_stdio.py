@@ -23,8 +23,8 @@ def dial_stdio(cli: Cli, options: Options, args: list[str]) -> None:
     poll.register(stream.fileno(), _IN)
     poll.register(0, _IN)
     while True:
-        ready = {fd for fd, _ in poll.poll(0 if stream.connection.buffer else None)}
-        if stream.connection.buffer or stream.fileno() in ready:
+        ready = {fd for fd, _ in poll.poll(0 if stream.has_data() else None)}
+        if stream.has_data() or stream.fileno() in ready:
             data = stream.receive()
             if not data:
                 return
