@@ -1,6 +1,7 @@
 """Each Dockerfile of the corpus, built through each door, gives one image that does its work.
 
 The first client to build a case runs its checks; the others must come to the same layers.
+``PIERHEAD_CORPUS=all`` builds the long ones, too: some minutes.
 """
 
 from __future__ import annotations
@@ -26,10 +27,6 @@ TIMEOUT_S = 1200
 EMPTY = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 """A layer that changes nothing: the classic builder leaves it out, BuildKit doesn't."""
 HOSTS = {"pypi": "pypi.org", "npm": "registry.npmjs.org"}
-PARAMETERS = [
-    pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.slow else [])
-    for case in corpus.cases()
-]
 Layers = dict[str, list[str]]
 Build = Callable[[Prepared, str], str]
 """Builds under a tag; returns "" or what the client said when it failed."""
@@ -134,7 +131,7 @@ def builders(request: pytest.FixtureRequest) -> Callable[[str], Build]:
 
 
 @pytest.mark.parametrize("client", ["pier", "classic", "docker-py"])
-@pytest.mark.parametrize("case", PARAMETERS)
+@pytest.mark.parametrize("case", corpus.marked(corpus.cases()))
 def test_builds(
     case: Case,
     client: str,

@@ -5,7 +5,7 @@
 runs in a copy of the case and makes what git can't keep (modes, links, archives); ``serves``, a
 directory that is there over HTTP as the build arg ``SERVER``; ``git``, a repository that ``setup``
 made, served as ``GIT``; ``ssh``, an agent's socket is given; ``needs`` (``debian``, ``pypi``,
-``npm``); ``slow``; ``fails``, what the error says; ``clients``, if not all can say what it needs;
+``npm``); ``slow``, ``long``; ``fails``, what the error says; ``clients``, if not all can say what it needs;
 ``docker20``, by which builder docker 20.10 builds it, too (``classic``, ``buildkit``, or "");
 ``own_classic``; ``compare``, whether the results are the same each time; and ``[[check]]``: a
 command (or none, for the image's own) and what it prints.
@@ -25,14 +25,19 @@ import subprocess
 import threading
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 FOLDER = Path(__file__).parents[1] / "corpus" / "build"
 EPOCH_S = 1_600_000_000
 """Every time in a copied context: git keeps none, and results should not depend on the clock."""
+EVERYTHING = os.environ.get("PIERHEAD_CORPUS") == "all"
+"""Else only a part is built where building all takes minutes: real applications, and docker
+20.10's own images."""
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
@@ -57,6 +62,8 @@ class Case:
     ssh: bool = False
     needs: Sequence[str] = ()
     slow: bool = False
+    long: bool = False
+    """Slow, and left out unless ``EVERYTHING`` is wanted."""
     fails: str = ""
     classic_fails: str = ""
     clients: Sequence[str] = ("classic", "docker-py", "compose", "pier")
@@ -79,6 +86,15 @@ class Case:
 @functools.cache
 def cases() -> list[Case]:
     return [_read(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_dir()]
+
+
+def marked(chosen: Iterable[Case]) -> list[Any]:
+    """As parameters of a test."""
+    return [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.slow else [])
+        for case in chosen
+        if EVERYTHING or not case.long
+    ]
 
 
 def _read(folder: Path) -> Case:

@@ -157,7 +157,7 @@ def csv_fields(text: str) -> list[str]:
         quote_at = field.find('"')
         if quote_at >= 0:
             raise ValueError(
-                f'parse error on line 1, column {at + quote_at + 1}: bare " in non-quoted field'
+                f'parse error on line 1, column {at + quote_at + 1}: bare " in non-quoted-field'
             )
         fields.append(field)
         if end < 0:
