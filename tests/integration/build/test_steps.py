@@ -95,6 +95,21 @@ async def test_a_step_sees_what_a_build_shows_and_leaves_what_it_wrote(steps: La
     assert again.chain_id is not None and await steps.tar(again.chain_id) == bytes(1024)
 
 
+async def test_a_classic_step_is_in_a_container(steps: Lab) -> None:
+    base = await steps.base()
+    outcome = await steps.run(
+        base,
+        "hostname; cat /etc/hostname; env | grep HOST; ls -d /.dockerenv;"
+        "echo x >> /etc/hosts; echo y > /etc/hostname",
+        classic=True,
+    )
+    first, *rest = steps.text.split()
+    assert rest == [first, f"HOSTNAME={first}", "/.dockerenv"] and len(first) == 12
+    assert not outcome.changed
+    with pytest.raises(StepFailed):
+        await steps.run(base, "echo x >> /etc/hosts")
+
+
 async def test_times_are_clamped_and_equal_input_gives_equal_layers(steps: Lab) -> None:
     base = await steps.base()
     script = "mkdir -p /a/b; echo x > /a/b/c; ln -s c /a/b/d; ln /a/b/c /a/b/e"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,7 @@ import msgspec
 
 from pierhead.build.execute import emulation, running, spec
 from pierhead.build.execute.attachments import Attachments, Holder
+from pierhead.build.execute.kept import KEY_PREFIX
 from pierhead.build.execute.model import RunStep
 from pierhead.build.execute.mountpoints import MountPoints
 from pierhead.build.execute.mounts import CacheMounts
@@ -87,6 +88,9 @@ class Setup:
 
     def __init__(self, parts: Parts, setup_id: str, key: str, step: RunStep) -> None:
         """``key``: of the snapshot."""
+        if step.classic and not step.hostname:
+            # a container's: the beginning of an id
+            step = replace(step, hostname=setup_id.removeprefix(KEY_PREFIX)[:12])
         self._parts = parts
         self._key = key
         self._step = step
