@@ -1,14 +1,20 @@
-"""The corpus of Dockerfiles: ``tests/corpus/build/NN-name/``, context and ``case.toml``.
+"""The corpus of Dockerfiles: ``tests/corpus/build/NN-name/``, each with context and ``case.toml``.
 
-``case.toml`` has: ``about``; ``dockerfile``, ``target``, ``build_args``, ``secrets`` (id to text),
-``contexts`` (``--build-context``: directories of the case, or URLs); ``setup``, a shell script that
-runs in a copy of the case and makes what git can't keep (modes, links, archives); ``serves``, a
-directory that is there over HTTP as the build arg ``SERVER``; ``git``, a repository that ``setup``
-made, served as ``GIT``; ``ssh``, an agent's socket is given; ``needs`` (``debian``, ``pypi``,
-``npm``); ``slow``, ``long``; ``fails``, what the error says; ``clients``, if not all can say what it needs;
-``docker20``, by which builder docker 20.10 builds it, too (``classic``, ``buildkit``, or "");
-``own_classic``; ``compare``, whether the results are the same each time; and ``[[check]]``: a
-command (or none, for the image's own) and what it prints.
+What ``case.toml`` may say:
+
+- ``about``, and how it is built: ``dockerfile``, ``target``, ``build_args``, ``secrets`` (id to
+  text), ``contexts`` (``--build-context``: directories of the case, or URLs), ``ssh`` (an agent's
+  socket is given).
+- ``setup``: a shell script that runs in a copy of the case and makes what git can't keep (modes,
+  links, archives). ``serves``: a directory that is there over HTTP, as the build arg ``SERVER``;
+  ``git``: a repository that ``setup`` made, served as ``GIT``.
+- ``needs`` (``debian``, ``pypi``, ``npm``), ``slow``, ``long``; ``clients``, if not all can say
+  what it needs.
+- ``fails``: what the error says; ``classic_fails``: what the classic builder's says instead.
+- ``docker20``: by which builder docker 20.10 builds it, too (``classic``, ``buildkit``, or "");
+  ``ignore``, ``varies``, ``own_classic``, ``compare``: where results differ and may.
+- ``[[check]]``: a command (or none, for the image's own) and what it prints; ``sorted``, if its
+  lines come in any order.
 """
 
 from __future__ import annotations
