@@ -226,7 +226,7 @@ class BuildService:
         with self._images.index.lease() as lease:
             build = Build(self._parts(), options, client, report, lease, record.ref)
             try:
-                return await describe.describe(build.reading, call)
+                return await describe.describe(build.reading, call, build.base_env)
             finally:
                 await asyncio.shield(build.close())
 

@@ -31,7 +31,7 @@ from pierhead.build.dockerfile.model import (
 from pierhead.build.dockerfile.parser import parse_instruction
 from pierhead.build.model import NetworkMode
 from pierhead.build.plan import args, labels, paths, texts
-from pierhead.build.plan.config import ConfigState
+from pierhead.build.plan.config import ConfigState, environment
 from pierhead.build.plan.dispatch import Scope, dispatch, makes_layer
 from pierhead.build.plan.model import (
     FromContext,
@@ -298,6 +298,17 @@ class Planner:
             if draft.origin == origin:
                 return draft.index
         return None
+
+    def base_env(self, stage: Stage) -> Mapping[str, str] | None:
+        """The variables of the image that ``stage`` stands on; ``None`` if it isn't known."""
+        for draft in self._drafts:
+            if draft.stage is stage and draft.base is not None and draft.base.config is not None:
+                return environment(draft.base.config.config.env)
+        return None
+
+    def base_of(self, stage: Stage) -> Origin | None:
+        """What a stage stands on."""
+        return next((draft.origin for draft in self._drafts if draft.stage is stage), None)
 
     def where(self, origin: Origin) -> Range | None:
         """The FROM line that asks for this base, for errors."""

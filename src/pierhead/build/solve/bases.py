@@ -161,6 +161,11 @@ class Bases:
             chain_id=image.chain_id, config=image.config, image_id=image.id, name=shown
         )
 
+    def here(self, origin: FromImage) -> ImageConfig | None:
+        """The config of an image if it needn't be pulled."""
+        image = self._local(origin)
+        return image.config if image is not None else None
+
     def _local(self, origin: FromImage) -> Image | None:
         try:
             return self._images.resolve(origin.name, str(origin.platform))

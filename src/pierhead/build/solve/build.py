@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pierhead import tasks
 from pierhead.build.cache.importing import CacheImporter
 from pierhead.build.cache.store import CacheStore
-from pierhead.build.dockerfile.model import Dockerfile
+from pierhead.build.dockerfile.errors import BuildError
+from pierhead.build.dockerfile.model import Dockerfile, Stage
 from pierhead.build.execute.executor import Executor
 from pierhead.build.export.model import Assembled, Solved
 from pierhead.build.files.service import FileService
@@ -30,6 +32,7 @@ from pierhead.build.solve.sources import Sources
 from pierhead.build.solve.stage import Stages
 from pierhead.engine.images.content import Lease
 from pierhead.engine.images.service import ImageService
+from pierhead.errors import PierError
 from pierhead.oci import platform as platforms
 from pierhead.oci.platform import Platform
 from pierhead.store.snapshots import Snapshotter
@@ -121,15 +124,16 @@ class Build:
     def dockerfile(self) -> Dockerfile:
         return self.reading.dockerfile
 
+    def base_env(self, stage: Stage) -> Mapping[str, str] | None:
+        """For a lint without a build: the variables of bases that are here."""
+        planning = Planning(self.options, self.dockerfile, self.bases, self.report, self.host)
+        return planning.base_env(stage)
+
     async def solve(self) -> Solved:
         """Do it all; the images that came of it."""
         started = time.time_ns()
         await self.reading.read()
-        if not self.options.classic:
-            await self.reading.check()
-        self.planning = Planning(self.options, self.dockerfile, self.bases, self.report, self.host)
-        wanted = self.platforms()
-        plans = [await self.planning.plan(platform, several=len(wanted) > 1) for platform in wanted]
+        plans = await self._plans()
         self._merge_paths(plans)
         runner = self.runner = await self._runner(plans)
         try:
@@ -154,6 +158,25 @@ class Build:
             finished_ns=time.time_ns(),
             imported=imported,
         )
+
+    async def _plans(self) -> list[Plan]:
+        """One for each platform; the lint's findings go out when the bases are known."""
+        planning = self.planning = Planning(
+            self.options, self.dockerfile, self.bases, self.report, self.host
+        )
+        wanted = self.platforms()
+        try:
+            plans = [await planning.plan(each, several=len(wanted) > 1) for each in wanted]
+        except PierError:
+            with suppress(BuildError):  # the plan's error counts
+                await self._lint()
+            raise
+        await self._lint()
+        return plans
+
+    async def _lint(self) -> None:
+        if not self.options.classic:
+            await self.reading.check(self.planning.base_env, all_stages=False)
 
     async def _drop_imports(self, runner: Runner) -> None:
         imported, runner.imported = runner.imported, []

@@ -16,28 +16,28 @@ from pierhead.build.dockerfile.model import Copy, Dockerfile, Instruction, Range
 from pierhead.build.execute.model import MountKind
 from pierhead.build.model import Warned
 from pierhead.build.plan import args
-from pierhead.build.solve.reading import Reading
+from pierhead.build.solve.reading import BaseEnv, Reading
 from pierhead.errors import InvalidParameter
 
 
-async def describe(reading: Reading, call: str) -> dict[str, Any]:
+async def describe(reading: Reading, call: str, base_env: BaseEnv | None = None) -> dict[str, Any]:
     """See the module's docstring. ``InvalidParameter`` for other calls."""
     call = call.removeprefix("frontend.")
     if call in ("check", "lint"):
-        return await _lint(reading)
+        return await _lint(reading, base_env)
     if call not in ("outline", "targets"):
         raise InvalidParameter(f"unsupported call {call}: use check, outline or targets")
     dockerfile = await reading.read()
     return outline(reading, dockerfile) if call == "outline" else targets(reading, dockerfile)
 
 
-async def _lint(reading: Reading) -> dict[str, Any]:
+async def _lint(reading: Reading, base_env: BaseEnv | None) -> dict[str, Any]:
     result: dict[str, Any] = {"warnings": [], "sources": []}
     found: list[Warned] = []
     try:
         await reading.read()
         try:
-            found = await reading.check()
+            found = await reading.check(base_env)
         except BuildError:
             found = list(reading.report.warnings)  # the caller sees them as findings
     except BuildError as error:

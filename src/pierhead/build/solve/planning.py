@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pierhead import tasks
 from pierhead.build.dockerfile.errors import BuildError
-from pierhead.build.dockerfile.model import Dockerfile
+from pierhead.build.dockerfile.model import Dockerfile, Stage
 from pierhead.build.model import BuildOptions, Warned
+from pierhead.build.plan.config import environment
 from pierhead.build.plan.model import FromContext, FromImage, Origin, Plan
 from pierhead.build.plan.planner import Base, Planner, Request
 from pierhead.build.solve.bases import Bases
@@ -32,6 +33,23 @@ class Planning:
     bases: Bases
     report: Report
     host: Platform
+    planner: Planner | None = None
+    """The first one, which the lint asks for what bases bring."""
+
+    def base_env(self, stage: Stage) -> Mapping[str, str] | None:
+        """The variables that a stage's base brings, for the lint; ``None``: not known.
+
+        Before any plan is made: of images that are here.
+        """
+        if self.planner is not None:
+            return self.planner.base_env(stage)
+        try:
+            planner = Planner(self.dockerfile, self._request(None, several=False))
+        except PierError:
+            return None
+        origin = planner.base_of(stage)
+        config = self.bases.here(origin) if isinstance(origin, FromImage) else None
+        return environment(config.config.env) if config is not None else None
 
     def _request(self, platform: Platform | None, *, several: bool) -> Request:
         options = self.options
@@ -53,6 +71,7 @@ class Planning:
     async def plan(self, platform: Platform | None, *, several: bool = False) -> Plan:
         """The plan for one platform; bases are resolved (and pulled) on the way."""
         planner = Planner(self.dockerfile, self._request(platform, several=several))
+        self.planner = self.planner or planner
         while needs := planner.missing():
             # The classic builder's steps, and so its pulls, come one after the other.
             batches = [[need] for need in needs] if self.options.classic else [needs]

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from pierhead.build.dockerfile import checks, parse
 from pierhead.build.dockerfile.errors import BuildError
 from pierhead.build.dockerfile.ignore import Rules
-from pierhead.build.dockerfile.model import Dockerfile
+from pierhead.build.dockerfile.model import Dockerfile, Stage
 from pierhead.build.model import BuildOptions, Wanted, Warned
 from pierhead.build.plan import args, urls
 from pierhead.build.solve import definition
@@ -24,6 +24,8 @@ LARGE_BYTES: Final = 32 << 10
 """Dockerfiles from this size on are worked on in a thread: it takes tens of milliseconds."""
 
 T = TypeVar("T")
+
+BaseEnv = Callable[[Stage], Mapping[str, str] | None]
 
 
 async def elsewhere(size_bytes: int, work: Callable[[], T]) -> T:
@@ -110,8 +112,14 @@ class Reading:
             raise InvalidParameter(f"INCLUDE {path}: no such file in the build context")
         return data
 
-    async def check(self) -> list[Warned]:
-        """Lint; the findings go out as warnings. ``BuildError`` if they are to be errors."""
+    async def check(
+        self, base_env: BaseEnv | None = None, *, all_stages: bool | None = None
+    ) -> list[Warned]:
+        """Lint; the findings go out as warnings. ``BuildError`` if they are to be errors.
+
+        ``base_env`` tells a stage's base's variables as far as it was resolved; for
+        ``all_stages`` see ``checks.run``.
+        """
         dockerfile = self.dockerfile
         findings = await elsewhere(
             len(self.definition.data),
@@ -120,7 +128,9 @@ class Reading:
                 build_args=self.options.build_args,
                 target=self.options.target,
                 platform_args=args.platform_args(self.host, self.platform, self.options.target, {}),
+                base_env=base_env,
                 ignore=Rules(self.definition.ignore) if self.definition.ignore else None,
+                all_stages=all_stages,
             ),
         )
         warned = []

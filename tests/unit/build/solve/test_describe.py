@@ -43,7 +43,7 @@ class Fake:
     async def read(self) -> Dockerfile:
         return parse(self.definition.data)
 
-    async def check(self) -> list[Warned]:
+    async def check(self, base_env: Any) -> list[Warned]:
         return [Warned(time_ns=0, rule="R", text="t", description="d", url="u", lines=((2, 3),))]
 
 
