@@ -98,6 +98,8 @@ class _Prefixed:
     """One target's share of the display; safe to use from its thread."""
 
     def __init__(self, display: Display, name: str, lock: Any, *, alone: bool) -> None:
+        #: Ref of another target's result -> what the Dockerfile calls it.
+        self.known_as: dict[str, str] = {}
         self._display = display
         self._name = name
         self._lock = lock
@@ -121,7 +123,10 @@ class _Prefixed:
             return event
         event = {**event, "step": f"{step}:{self._name}"}
         if event.get("type") == "started":
-            event["name"] = prefixed(self._name, str(event.get("name", "")))
+            name = str(event.get("name", ""))
+            for ref, known in self.known_as.items():
+                name = name.replace(ref, known)
+            event["name"] = prefixed(self._name, name)
             event["inputs"] = [f"{one}:{self._name}" for one in event.get("inputs", ())]
         return event
 
@@ -215,8 +220,9 @@ class _Bake:
         if self._stopped.is_set():
             raise _Stopped
         for name, other in job.links.items():
-            result = self._jobs[other].result or {}
-            job.request.contexts[name] = f"solved://{result.get('ref', '')}"
+            ref = str((self._jobs[other].result or {}).get("ref", ""))
+            job.request.contexts[name] = f"solved://{ref}"
+            display.known_as[ref] = name
         located = perform.prepare(job.request)
         extra: dict[str, Any] = {}
         if any(job.name in one.links.values() for one in self._jobs.values()):

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from pierhead.cli.bake.run import check_entitlements, links, prefixed, request_of
+from pierhead.cli.bake.run import _Prefixed, check_entitlements, links, prefixed, request_of
 from pierhead.cli.build import perform
 from pierhead.cli.build.door import BuildFailed
 from pierhead.cli.errors import CliError, Exit
+from support.build_events import log, started, warning
 from support.fake_cli import FakeClient, run
 
 
@@ -44,6 +45,21 @@ def test_names() -> None:
     assert prefixed("app", "[2/3] RUN x") == "[app 2/3] RUN x"
     assert prefixed("app", "exporting to image") == "[app] exporting to image"
     assert links({"contexts": {"a": "target:b", "c": "d"}}) == {"a": "b"}
+
+
+def test_steps_of_one_target_among_others() -> None:
+    shown: list[dict[str, Any]] = []
+
+    class Display:
+        def update(self, events: list[dict[str, Any]]) -> None:
+            shown.extend(events)
+
+    one = _Prefixed(Display(), "app", threading.Lock(), alone=False)  # type: ignore[arg-type]
+    one.known_as["abc"] = "lib"
+    one.update([started("s", "[1/2] FROM abc", inputs=["i"]), log("s", "x"), warning("R", "t")])
+    assert shown[0]["name"] == "[app 1/2] FROM lib"
+    assert (shown[0]["step"], shown[0]["inputs"]) == ("s:app", ["i:app"])
+    assert shown[1]["step"] == "s:app" and "step" not in shown[2]
 
 
 def test_entitlements() -> None:
