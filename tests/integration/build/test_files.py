@@ -71,6 +71,9 @@ async def test_a_context_can_be_mounted(bench: Bench) -> None:
         mounted = await bench.files.mountable(source, path)
         assert (mounted.path / inside if inside else mounted.path).read_bytes() == b"print(1)"
         await mounted.release()
+    mounted = await bench.files.mountable(source, "app")
+    assert mounted.path.stat().st_mode == 0o040700
+    await mounted.release()
     with pytest.raises(NotFound, match='"/nothing": not found'):
         await bench.files.mountable(source, "nothing")
 
@@ -182,3 +185,10 @@ async def test_a_broken_context_is_broken_for_all_who_ask(bench: Bench) -> None:
         with pytest.raises(InvalidParameter, match="leads out of it"):
             await bench.files.context(client, "c", Wanted(), progress=lambda *_: None)
     await bench.files.forget(client)
+
+
+async def test_names_that_look_like_patterns_can_be_mounted(bench: Bench) -> None:
+    source = await bench.context(layer_tar(directory("[a]*"), item("[a]*/f", data="1"), item("a")))
+    mounted = await bench.files.mountable(source, "[a]*/f")
+    assert mounted.path.read_text() == "1"
+    await mounted.release()

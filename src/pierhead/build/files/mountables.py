@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
+from pierhead.build.files import copying
 from pierhead.build.files.held import Held
 from pierhead.build.files.layers import Layers
 from pierhead.build.files.tree import find
@@ -14,9 +15,6 @@ from pierhead.engine.images.content import Lease
 from pierhead.errors import NotFound
 from pierhead.linux.paths import real_path
 from pierhead.oci.digest import ChainId
-
-Stage = Callable[[str], Awaitable[ChainId]]
-"""Makes a layer of what is below a path of the source (or of the file alone)."""
 
 
 class MountedTree:
@@ -47,20 +45,20 @@ def mount(layers: Layers, chain_id: ChainId | None, path: str) -> MountedTree:
 class Staged:
     """Subtrees of held sources that were made layers to mount; they last as long as those."""
 
-    def __init__(self, new_lease: Callable[[], Lease]) -> None:
+    def __init__(self, layers: Layers, new_lease: Callable[[], Lease]) -> None:
+        self._layers = layers
         self._new_lease = new_lease
 
-    async def chain(self, held: Held, path: str, stage: Stage) -> tuple[ChainId, str]:
+    async def chain(self, held: Held, path: str) -> tuple[ChainId, str]:
         """The layer that has ``path``, and where in it that is."""
-        entry = find(held.tree, os.fsencode(path))
-        key = entry.path
+        key = find(held.tree, os.fsencode(path)).path
         lock = held.locks.setdefault(key, asyncio.Lock())
         async with lock:
             chain_id = held.chains.get(key)
             if chain_id is None:
-                chain_id = await stage("/" + os.fsdecode(key))
+                chain_id = (await copying.subtree(self._layers, held, key)).chain_id
                 lease = self._new_lease()
                 lease.add_chains([chain_id])
                 held.chains[key] = chain_id
                 held.when_closed.append(lease.release)
-        return chain_id, "/" if entry.is_dir else "/" + os.fsdecode(key.rpartition(b"/")[2])
+        return chain_id, "/" + os.fsdecode(key)

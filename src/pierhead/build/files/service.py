@@ -110,7 +110,7 @@ class FileService:
     def _staged(self) -> Staged:
         from pierhead.build.files.mountables import Staged
 
-        return Staged(self._images.index.content.lease)
+        return Staged(self._layers, self._images.index.content.lease)
 
     @cached_property
     def _selector(self) -> Selector:
@@ -346,12 +346,7 @@ class FileService:
         if source.kind is SourceKind.CHAIN:
             return mountables.mount(self._layers, source.chain_id, path)
 
-        async def stage(place: str) -> ChainId:
-            request = CopyRequest(sources=[place], destination="/")
-            selection = await self.select(source, request)
-            return (await self.copy(None, [selection], request)).chain_id
-
-        chain_id, place = await self._staged.chain(self._of(source), path, stage)
+        chain_id, place = await self._staged.chain(self._of(source), path)
         return mountables.mount(self._layers, chain_id, place)
 
     def tar(
