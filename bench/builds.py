@@ -256,6 +256,7 @@ def _rows(table: Table, ways: list[Builder], base: Path, samples: int) -> None:
 
 def _context_rows(table: Table, ways: list[Builder], base: Path, samples: int) -> None:
     large = large_context(base)
+    os.sync()  # who comes first doesn't wait for the context's own way to the disk
     first: dict[str, float] = {}
     for way in ways:
         first[way.name] = way.seconds(large, until_first_step=True)
