@@ -8,6 +8,9 @@ from pierhead.cli.format.units import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from pierhead.cli.format.filters import Filters
     from pierhead.cli.main import Cli
 
@@ -65,3 +68,22 @@ def prune_images(cli: Cli, filters: Filters | None, *, everything: bool) -> tupl
         else:
             lines.append(f"deleted: {item.get('Deleted', '')}")
     return int(report.get("SpaceReclaimed") or 0), "\n".join(lines) + "\n"
+
+
+def prune_build_cache(cli: Cli, filters: Filters | None, *, everything: bool) -> tuple[int, str]:
+    """Remove build cache that nobody uses: bytes won, report.
+
+    It has no labels, so none of it fits where labels are asked for.
+    """
+    wanted = with_prune_filters(cli.config, filters) or {}
+    if "label" in wanted or "label!" in wanted or not cli.client.version_at_least("1.31"):
+        return 0, ""
+    query = {"all": everything or None, "filters": wanted or None}
+    return build_cache_report(cli.client.post("/build/prune", query) or {})
+
+
+def build_cache_report(report: Mapping[str, Any]) -> tuple[int, str]:
+    """Bytes won and text of what POST /build/prune answered."""
+    deleted = report.get("CachesDeleted") or []
+    text = "\n".join(["Deleted build cache objects:", *deleted]) + "\n" if deleted else ""
+    return int(report.get("SpaceReclaimed") or 0), text

@@ -169,15 +169,13 @@ def _prune(cli: Cli, options: Options, limits: dict[str, int]) -> dict[str, Any]
 
 def builder_prune(cli: Cli, options: Options, args: list[str]) -> None:
     """POST /build/prune, told as the docker CLI does."""
-    from pierhead.cli.pruning import finish
+    from pierhead.cli.pruning import build_cache_report, finish
 
-    limit = options.integer("keep-storage")
-    report = _prune(cli, options, {"keep-storage": limit})
+    report = _prune(cli, options, {"keep-storage": options.integer("keep-storage")})
     if report is None:
         return
-    deleted = report.get("CachesDeleted") or []
-    output = "\n".join(["Deleted build cache objects:", *deleted]) + "\n" if deleted else ""
-    finish(cli, output, int(report.get("SpaceReclaimed") or 0))
+    reclaimed, output = build_cache_report(report)
+    finish(cli, output, reclaimed)
 
 
 def prune(cli: Cli, options: Options, args: list[str]) -> None:

@@ -9,6 +9,7 @@ from pierhead.cli.format.prompt import confirm
 from pierhead.cli.format.text import natural_key
 from pierhead.cli.pruning import (
     finish,
+    prune_build_cache,
     prune_containers,
     prune_images,
     prune_networks,
@@ -38,11 +39,16 @@ def _images(cli: Cli, filters: Filters, everything: bool) -> tuple[int, str]:
     return prune_images(cli, filters, everything=everything)
 
 
+def _build_cache(cli: Cli, filters: Filters, everything: bool) -> tuple[int, str]:
+    return prune_build_cache(cli, filters, everything=everything)
+
+
 _STEPS = {
     "containers": _containers,
     "networks": _networks,
     "volumes": _volumes,
     "images": _images,
+    "build cache": _build_cache,
 }
 
 
@@ -71,7 +77,7 @@ def question(filters: Filters, *, everything: bool, volumes: bool) -> str:
 
 
 def prune(cli: Cli, options: Options, args: list[str]) -> None:
-    """The prune of containers, networks, volumes if asked, images; one report."""
+    """The prune of containers, networks, volumes if asked, images, build cache; one report."""
     filters = parse_filters(options.strings("filter")) or {}
     everything, volumes = options.flag("all"), options.flag("volumes")
     if volumes and "until" in filters:
@@ -81,10 +87,10 @@ def prune(cli: Cli, options: Options, args: list[str]) -> None:
         if not confirm(cli, question(shown, everything=everything, volumes=volumes)):
             return
     total = 0
-    for step in ("containers", "networks", "volumes", "images"):
-        if step == "volumes" and not volumes:
+    for name, step in _STEPS.items():
+        if name == "volumes" and not volumes:
             continue
-        reclaimed, output = _STEPS[step](cli, filters, everything)
+        reclaimed, output = step(cli, filters, everything)
         total += reclaimed
         if output:
             cli.out(output + "\n")

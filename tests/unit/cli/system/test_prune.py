@@ -11,6 +11,7 @@ ANSWERS = {
     "POST /networks/prune": {"NetworksDeleted": ["n"]},
     "POST /volumes/prune": {"VolumesDeleted": ["v"], "SpaceReclaimed": 5},
     "POST /images/prune": {"ImagesDeleted": None, "SpaceReclaimed": 0},
+    "POST /build/prune": {"CachesDeleted": ["b"], "SpaceReclaimed": 1},
 }
 
 
@@ -28,7 +29,15 @@ def test_everything_in_order() -> None:
     ]
     assert result.requests[0].query == {"filters": {"label": ["x"]}}
     assert result.requests[3].query == {"filters": {"label": ["x"], "dangling": ["true"]}}
-    assert len(run("system prune -f", ANSWERS).requests) == 3
+    assert len(run("system prune -f", ANSWERS).requests) == 4
+
+
+def test_the_build_cache() -> None:
+    result = run("system prune -f -a --filter until=1h", ANSWERS)
+    assert result.out.endswith("Deleted build cache objects:\nb\n\nTotal reclaimed space: 11B\n")
+    assert result.requests[-1].query == {"all": True, "filters": {"until": ["1h"]}}
+    old = run("system prune -f", ANSWERS, version="1.30")
+    assert old.requests[-1].path == "/images/prune"
 
 
 def test_question() -> None:
