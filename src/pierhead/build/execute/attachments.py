@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from pierhead.build.execute.agents import AgentSocket
 from pierhead.build.execute.model import MountKind, Sharing, StepFile, StepMount
 from pierhead.build.execute.mountpoints import MountPoints
-from pierhead.build.execute.mounts import CacheMounts, cache_id, copy_in
+from pierhead.build.execute.mounts import CacheMounts, cache_id
 from pierhead.build.execute.spec import bind
 from pierhead.build.model import SshAgent
 from pierhead.errors import InvalidParameter, NotFound
-from pierhead.linux import mounts
+from pierhead.linux import mounts, worker
 
 if TYPE_CHECKING:
     from pierhead.build.files.service import FileService
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SECRET_MODE: Final = 0o400
 SSH_MODE: Final = 0o600
 SECRET_LIMIT_BYTES: Final = 500 << 10  # as BuildKit's MaxSecretSize
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILES: Final = (MountKind.SECRET, MountKind.SSH)
 _PRIVATE_FLAGS: Final = 2 | 4 | 8  # MS_NOSUID | MS_NODEV | MS_NOEXEC
 _HIDDEN: Final = ["nosuid", "nodev", "noexec"]
@@ -185,7 +186,7 @@ class Attachments:
         mounted = await self._files.mountable(mount.source, mount.source_path)
         try:
             if mounted.path.is_dir():
-                await copy_in(mounted.path, path, self._directory)
+                await _copy_tree(mounted.path, path, self._directory)
         finally:
             await mounted.release()
 
@@ -261,6 +262,24 @@ class Attachments:
             await self._undo.aclose()
         except Exception:
             log.exception("a step's mounts were not taken away whole")
+
+
+async def _copy_tree(source: Path, target: Path, jail: Path) -> None:
+    """Copy what is in one directory to another, in a worker."""
+    source_fd = os.open(source, _DIRECTORY)
+    try:
+        target_fd = os.open(target, _DIRECTORY)
+        try:
+            await worker.call(
+                "store.trees:copy_tree",
+                {"source_fd": source_fd, "target_fd": target_fd},
+                jail=jail,
+                pass_fds=(source_fd, target_fd),
+            )
+        finally:
+            os.close(target_fd)
+    finally:
+        os.close(source_fd)
 
 
 def _missing_within(

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import fcntl
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pierhead import tasks
+from pierhead.engine.images.feed import make_pipe
 from pierhead.errors import InvalidParameter, Unavailable
 from pierhead.linux import process, worker
 from pierhead.oci.digest import ChainId
 from pierhead.store.snapshots import Incoming, Layer, LayerSource, Snapshotter
 from pierhead.store.snapshots.stacked import EMPTY_DIFF_ID, EMPTY_TAR_BYTES
-
-_F_SETPIPE_SZ: Final = 1031
-_PIPE_BYTES: Final = 1 << 20
 
 
 def upper_of(snapshots: Snapshotter, key: str) -> Path:
@@ -41,9 +37,7 @@ async def commit(
     """
     if is_empty(upper):
         return await _empty(snapshots, base)
-    read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
-    with contextlib.suppress(OSError):  # the user's share of pipes is used up
-        fcntl.fcntl(write_fd, _F_SETPIPE_SZ, _PIPE_BYTES)
+    read_fd, write_fd = make_pipe()
     packed: asyncio.Task[Any | Exception] | None = None
     try:
         try:

@@ -19,13 +19,13 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from pierhead import tasks
 from pierhead.build.execute.model import Sharing, StepMount
+from pierhead.engine.images.feed import out_of_pipe, through_pipe
 from pierhead.errors import Conflict, NotFound
 from pierhead.linux import worker
 from pierhead.store.database import Database
@@ -35,7 +35,6 @@ from pierhead.store.snapshots.trash import Trash
 log = logging.getLogger(__name__)
 
 DEFAULT_MODE: Final = 0o755
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,32 +257,16 @@ class CacheMounts:
             freed += kept.size_bytes
         return freed
 
-    async def export(self, id: str) -> AsyncIterator[bytes]:
+    def export(self, id: str) -> AsyncIterator[bytes]:
         """A tar of what is in it, as it is now: it waits for no step. ``NotFound``."""
         if id not in self._kept:
             raise NotFound(f"no such cache mount: {id}")
-        packing = await worker.start(
-            "store.pack:pack_tree",
-            {},
-            pipe_stdout=True,
-            jail=self._directory(id) / "data",
-            site_packages=True,
+        directory = self._directory(id) / "data"
+        return out_of_pipe(
+            lambda fd: worker.call(
+                "store.pack:pack_tree", {}, stdout=fd, jail=directory, site_packages=True
+            )
         )
-        assert packing.stdout_fd is not None
-        reader = open(packing.stdout_fd, "rb", buffering=0)  # noqa: ASYNC230
-        finished = False
-        try:
-            while chunk := await asyncio.to_thread(reader.read, 1 << 20):
-                yield chunk
-            finished = True
-        finally:
-            reader.close()
-            if not finished:
-                os.kill(packing.pid, 9)
-            with suppress(Exception):
-                if not finished:
-                    await packing.result()
-        await packing.result()
 
     async def import_(
         self, id: str, name: str, tar: AsyncIterator[bytes], *, replace: bool = False
@@ -301,7 +284,16 @@ class CacheMounts:
         self._trash.throw(directory)
         (directory / "data").mkdir(parents=True)
         try:
-            await _unpack(directory / "data", tar)
+            await through_pipe(
+                tar,
+                lambda fd: worker.call(
+                    "store.unpack:unpack",
+                    {"lower_fds": []},
+                    stdin=fd,
+                    jail=directory / "data",
+                    site_packages=True,
+                ),
+            )
             mode, uid, gid = _beginning(id)
             os.chown(directory / "data", uid, gid)
             os.chmod(directory / "data", mode)
@@ -329,54 +321,6 @@ class CacheMounts:
 
     async def close(self) -> None:
         await self._trash.close()
-
-
-async def copy_in(source: Path, target: Path, jail: Path) -> None:
-    """Copy a directory's content (or one file) into the directory ``target``, in a worker."""
-    source_fd = os.open(source, _DIRECTORY)
-    try:
-        target_fd = os.open(target, _DIRECTORY)
-        try:
-            await worker.call(
-                "store.trees:copy_tree",
-                {"source_fd": source_fd, "target_fd": target_fd},
-                jail=jail,
-                pass_fds=(source_fd, target_fd),
-            )
-        finally:
-            os.close(target_fd)
-    finally:
-        os.close(source_fd)
-
-
-async def _unpack(directory: Path, tar: AsyncIterator[bytes]) -> None:
-    unpacking = await worker.start(
-        "store.unpack:unpack",
-        {"lower_fds": [], "limit_bytes": None},
-        pipe_stdin=True,
-        jail=directory,
-        site_packages=True,
-    )
-    assert unpacking.stdin_fd is not None
-    writer = open(unpacking.stdin_fd, "wb", buffering=0)  # noqa: ASYNC230
-    whole = False
-    try:
-        try:
-            async for chunk in tar:
-                view = memoryview(chunk)
-                while view:
-                    view = view[await asyncio.to_thread(writer.write, view) or 0 :]
-            whole = True
-        except BrokenPipeError:
-            whole = True  # the worker says what is wrong
-        finally:
-            writer.close()
-    finally:
-        if not whole:
-            os.kill(unpacking.pid, 9)
-            with suppress(Exception):
-                await unpacking.result()
-    await unpacking.result()
 
 
 def _beginning(id: str) -> tuple[int, int, int]:
