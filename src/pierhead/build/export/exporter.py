@@ -159,8 +159,8 @@ class Exporter:
         options = solved.options
         epoch = target.packing.epoch_s
         if epoch is None:
-            epoch = options.source_date_epoch
-        if target.packing.rewrite and epoch != options.source_date_epoch:
+            epoch = solved.epoch_s
+        if target.packing.rewrite and epoch != solved.epoch_s:
             # Layers are made with their times; rewriting them would make others of them.
             raise NotImplementedYet(
                 "rewrite-timestamp with another time than the build's isn't supported: "

@@ -76,3 +76,11 @@ class Solved:
     imported: Sequence[ImportedCache] = ()
     """What ``--cache-from`` opened, closed by now: ``--cache-to`` passes on from them what isn't
     here."""
+
+    @property
+    def epoch_s(self) -> int | None:
+        """``SOURCE_DATE_EPOCH`` of the build, however it was given."""
+        if self.options.source_date_epoch is not None:
+            return self.options.source_date_epoch
+        given = self.options.build_args.get("SOURCE_DATE_EPOCH", "")
+        return int(given) if given.isdecimal() else None

@@ -22,7 +22,7 @@ _PACKAGES: Final = {"deb": "pkg:deb", "apk": "pkg:apk", "rpm": "pkg:rpm", "pypi"
 async def statement(root: Path, image: Assembled, solved: Solved, *, now_ns: int) -> dict[str, Any]:
     """Scan the tree mounted at ``root``; the in-toto statement without subjects."""
     found = await worker.call("build.export.packages_worker:scan", {}, jail=root)
-    epoch = solved.options.source_date_epoch
+    epoch = solved.epoch_s
     created_ns = epoch * 1_000_000_000 if epoch is not None else now_ns
     name = solved.options.tags[0] if solved.options.tags else "image"
     seed = image.chains[-1] if image.chains else "scratch"

@@ -90,7 +90,9 @@ async def test_platforms_stand_beside_each_other(build: Build) -> None:
 
 
 async def test_times_are_rewritten_when_layers_are_made_or_not_at_all(build: Build) -> None:
-    solved = build.solved(build.assembled(b"one"), tags=["app"], source_date_epoch=7)
+    solved = build.solved(
+        build.assembled(b"one"), tags=["app"], build_args={"SOURCE_DATE_EPOCH": "7"}
+    )
     given = {"rewrite-timestamp": "true", "source-date-epoch": "7"}
     await build.export(solved, Output(type="image", attributes=given))
     with pytest.raises(NotImplementedYet, match="SOURCE_DATE_EPOCH"):
