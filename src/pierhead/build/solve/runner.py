@@ -88,9 +88,12 @@ class Runner:
 
     async def ensure(self, chain_id: ChainId | None) -> None:
         """Have the layers of a chain that an imported cache told of. ``Unavailable``."""
-        if chain_id is None or self.snapshots.layer(chain_id) is not None:
+        if chain_id is None:
             return
+        # First the lease, then the look: what is there now may be on its way out.
         self.lease.add_chains([chain_id])
+        if self.snapshots.layer(chain_id) is not None:
+            return
         for cache in self.imported:
             if await cache.materialise(chain_id):
                 self._learn()
