@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,8 @@ def bases(request: pytest.FixtureRequest, busybox: str) -> Callable[[Case], None
     def there(case: Case) -> None:
         if "debian" in case.needs:
             request.getfixturevalue("debian")
+        if case.git and shutil.which("git") is None:
+            pytest.skip("no git on this machine")
         for need in case.needs:
             if need in HOSTS and not reachable(HOSTS[need]):
                 pytest.skip(f"no way to {HOSTS[need]} from here")
