@@ -42,7 +42,10 @@ def test_classic_overlay_options_escape_separators(monkeypatch: pytest.MonkeyPat
     mounts._mount_overlay_classic(
         Path("/t"), [Path("/a:b"), Path("/c,d")], Path("/u"), Path("/w"), False
     )
-    assert seen[0][4] == r"lowerdir=/a\:b:/c\,d,xino=auto,upperdir=/u,workdir=/w,redirect_dir=off,metacopy=off"
+    assert (
+        seen[0][4]
+        == r"lowerdir=/a\:b:/c\,d,xino=auto,upperdir=/u,workdir=/w,redirect_dir=off,metacopy=off"
+    )
 
 
 def test_a_bind_that_can_t_be_finished_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
