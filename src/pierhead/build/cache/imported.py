@@ -14,7 +14,7 @@ from pierhead.build.cache.stores import InListing, Store, open_listing, unzipped
 from pierhead.build.export.progress import Step
 from pierhead.build.model import Client
 from pierhead.engine.images.content import Lease
-from pierhead.errors import NotFound, PierError
+from pierhead.errors import InvalidParameter, NotFound, PierError
 from pierhead.oci.digest import ChainId, hex_of
 from pierhead.oci.manifest import Descriptor
 from pierhead.store.snapshots import Snapshotter, Staged
@@ -133,7 +133,9 @@ class Opened:
                     if adopted is None:
                         raise NotFound(f"layer {hex_of(layer.diff_id)[:12]} is gone")
                 else:
-                    await staged.commit(layer.parent)
+                    made = await staged.commit(layer.parent)
+                    if made.diff_id != layer.diff_id:
+                        raise InvalidParameter(f"a layer of the cache isn't {layer.diff_id}")
                 done += 1
         finally:
             await _discard(waiting[done:])

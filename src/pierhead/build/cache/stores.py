@@ -88,7 +88,7 @@ class InListing:
             return await self._snapshots.stage(Incoming(fd))
 
         staged: Staged = await through_pipe(self.blob(layer.blob), take)
-        if staged.blob_digest != layer.blob.digest:
+        if staged.blob_digest != layer.blob.digest or staged.diff_id not in (None, layer.diff_id):
             await staged.discard()
             raise InvalidParameter(f"a layer of the cache isn't {layer.blob.digest}")
         return staged

@@ -54,6 +54,9 @@ async def test_a_directory_s_layers_are_checked(build: Build) -> None:
     held[f"blobs/sha256/{sha256(b'other')[7:]}".encode()] = packed
     with pytest.raises(InvalidParameter):
         await store.stage(layer(b"tar", b"other"))
+    del held[f"blobs/sha256/{sha256(b'other')[7:]}".encode()]
+    with pytest.raises(InvalidParameter):
+        await store.stage(layer(b"another tar", packed))
     assert build.world.snapshots.staged == 0
 
 
