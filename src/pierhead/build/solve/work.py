@@ -166,9 +166,11 @@ class Work:
     ) -> Result:
         runner = self.runner
         layer, changed, outcome = await self.do(flight)
-        # No await between here and the cache's lease: nobody can collect the new layer.
+        # No await between here and the leases: nobody can collect the new layer.
         now = time.time_ns()
         chain_id = layer.chain_id if layer is not None else self.base
+        if chain_id is not None:
+            runner.lease.add_chains([chain_id])
         record = self._record(key, chain_id, parts, place, now)
         record.size_bytes = layer.size_bytes if layer is not None else 0
         record.changed = changed
