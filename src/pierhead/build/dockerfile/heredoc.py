@@ -7,30 +7,28 @@ import re
 from pierhead.build.dockerfile import words
 from pierhead.build.dockerfile.model import Heredoc
 
-_HEREDOC = re.compile(r"(\d*)<<(-?)\s*([^<]*)\Z", re.ASCII)
+_HEREDOC = re.compile(r"\d*<<(-?)\s*([^<]*)\Z", re.ASCII)
 
 
 def parse_word(word: str) -> Heredoc | None:
     """The heredoc (without content) that a word opens, or ``None``. ``WordError``."""
     match = _HEREDOC.match(word)
-    if match is None or not match[3]:
+    if match is None or not match[2]:
         return None
     # With and without quotes: if they differ in quotes, the name is quoted, and its text raw.
-    plain = words.lex(match[3], {}, keep_unset=True)
+    plain = words.lex(match[2], {}, keep_unset=True)
     if len(plain.words) != 1:
         return None
-    raw = words.lex(match[3], {}, raw_quotes=True, keep_unset=True)
+    raw = words.lex(match[2], {}, raw_quotes=True, keep_unset=True)
     if len(raw.words) != 1:
         raise words.WordError(
-            f"internal lexing of heredoc produced inconsistent results: {match[3]}"
+            f"internal lexing of heredoc produced inconsistent results: {match[2]}"
         )
-    digits = match[1][:10]
     return Heredoc(
         name=plain.words[0],
         content="",
         expand=_quotes(plain.words[0]) == _quotes(raw.words[0]),
-        chomp=match[2] == "-",
-        descriptor=int(digits) if digits else 0,
+        chomp=match[1] == "-",
     )
 
 

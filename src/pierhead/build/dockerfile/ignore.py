@@ -244,7 +244,7 @@ class Rules:
         extra = [f"!{name}" for name in names if self.ignored(clean(name))]
         return Rules((*self.patterns, *extra)) if extra else self
 
-    def ignored(self, path: bytes | str, is_dir: bool = False) -> bool:
+    def ignored(self, path: bytes | str) -> bool:
         """Whether this one is left out. A directory that is may still hold wanted files."""
         return path not in ("", ".", b"", b".") and self.compiled.matches(path)
 
@@ -255,10 +255,6 @@ class Rules:
     def may_hold(self, directory: bytes | str) -> bool:
         """Whether anything below could be wanted: else the walk need not go in."""
         return not self.ignored(directory) or self.compiled.may_spare_below(directory)
-
-    @property
-    def leaves_nothing_out(self) -> bool:
-        return not any(not pattern.exclusion for pattern in self.compiled.compiled)
 
 
 def _text(path: bytes | str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pierhead.build.dockerfile import heredoc
 from pierhead.build.dockerfile.directives import Directives
 from pierhead.build.dockerfile.gotext import SPACES, is_space, quote, trim
-from pierhead.build.dockerfile.model import Heredoc, Warning
+from pierhead.build.dockerfile.model import Heredoc, ParserWarning
 from pierhead.build.dockerfile.model import Range as Lines
 from pierhead.build.dockerfile.words import WordError
 
@@ -72,7 +72,7 @@ class Node:
 class Parsed:
     nodes: list[Node]
     directives: Directives
-    warnings: list[Warning]
+    warnings: list[ParserWarning]
     last_line: int
 
 
@@ -100,7 +100,7 @@ class _Reader:
         self.at = 0
         self.directives = Directives()
         self.nodes: list[Node] = []
-        self.warnings: list[Warning] = []
+        self.warnings: list[ParserWarning] = []
 
     def read(self) -> Parsed:
         comments: list[str] = []
@@ -157,7 +157,7 @@ class _Reader:
         line = "".join(parts)
         if empty:
             self.warnings.append(
-                Warning(
+                ParserWarning(
                     EMPTY_CONTINUATION,
                     f"Empty continuation line found in: {line}",
                     Lines(self.at, self.at),
@@ -189,7 +189,6 @@ class _Reader:
                     content="".join(content),
                     expand=opened.expand,
                     chomp=opened.chomp,
-                    descriptor=opened.descriptor,
                 )
             content.append(raw + "\n")
         raise LineError("unterminated heredoc", first, self.at)

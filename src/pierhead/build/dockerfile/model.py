@@ -44,7 +44,7 @@ class SourceText:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class ParserWarning:
     """Something the parser saw that is allowed and odd; ``checks`` turns it into a finding."""
 
     rule: str
@@ -62,7 +62,6 @@ class Heredoc:
     """False if any part of the name was quoted."""
     chomp: bool = False
     """``<<-``: leading tabs of each line go (``text`` does that)."""
-    descriptor: int = 0
 
     @property
     def text(self) -> str:
@@ -267,7 +266,7 @@ class Dockerfile:
     args: tuple[Arg, ...] = ()
     """Before the first FROM: global."""
     stages: tuple[Stage, ...] = ()
-    warnings: tuple[Warning, ...] = ()
+    warnings: tuple[ParserWarning, ...] = ()
     source: SourceText
 
     def stage_index(

@@ -21,10 +21,10 @@ from pierhead.build.dockerfile.model import (
     Arg,
     Dockerfile,
     Instruction,
+    ParserWarning,
     Range,
     SourceText,
     Stage,
-    Warning,
 )
 from pierhead.errors import PierError
 
@@ -78,7 +78,7 @@ class _Parser:
         self.args: list[Arg] = []
         self.stages: list[Stage] = []
         self.instructions: list[Instruction] = []
-        self.warnings: list[Warning] = []
+        self.warnings: list[ParserWarning] = []
         self.escape = "\\"
         self.features: frozenset[str] = frozenset()
 

@@ -32,12 +32,12 @@ def wanted_tree(
         if (
             path
             and (everything or (included is not None and included.matches(path)))
-            and (ignored is None or not ignored.ignored(path, entry.is_dir))
+            and (ignored is None or not ignored.ignored(path))
         ):
             kept[path] = entry
     for name in follow:
         for entry in _meant(tree, name.encode("utf-8", "surrogateescape")):
-            if entry.path and not (ignored and ignored.ignored(entry.path, entry.is_dir)):
+            if entry.path and not (ignored and ignored.ignored(entry.path)):
                 kept[entry.path] = entry
     found = tree.filtered(kept.values())
     return found, len(tree) - len(found)

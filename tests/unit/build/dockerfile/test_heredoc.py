@@ -6,10 +6,10 @@ from pierhead.build.dockerfile import heredoc
 def test_words_that_open_one() -> None:
     plain = heredoc.opens("<<EOF")
     assert plain is not None
-    assert (plain.name, plain.expand, plain.chomp, plain.descriptor) == ("EOF", True, False, 0)
+    assert (plain.name, plain.expand, plain.chomp) == ("EOF", True, False)
     quoted = heredoc.opens("3<<-'E F'")
     assert quoted is not None
-    assert (quoted.name, quoted.expand, quoted.chomp, quoted.descriptor) == ("E F", False, True, 3)
+    assert (quoted.name, quoted.expand, quoted.chomp) == ("E F", False, True)
     blank = heredoc.opens('<<- "EOF"')
     assert blank is not None
     assert blank.name == "EOF"
