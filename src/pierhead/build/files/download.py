@@ -8,7 +8,7 @@ import email.utils
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pierhead.build.files.entries import Entry
 from pierhead.build.files.held import Held
 from pierhead.build.files.layers import Layers
+from pierhead.build.files.pace import Paced, Progress
 from pierhead.build.files.stored import NUMBER, Stored
 from pierhead.errors import (
     Forbidden,
@@ -35,8 +36,6 @@ UNNAMED: Final = "__unnamed__"
 _KIND: Final = "http"
 _CHUNK: Final = 1 << 20
 _KINDS: Final = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: NotFound}
-
-Progress = Callable[[str, int, int], None]
 
 
 async def fetch(
@@ -76,13 +75,14 @@ async def _take(
         if total > layers.room():
             raise InvalidParameter(f"{_shown(url)}: {total} bytes are more than the disk can take")
         hasher = hashlib.sha256()
+        tell = Paced(progress)
         size = 0
         async for chunk in _chunks(answer):
             await asyncio.to_thread(_keep, fd, chunk, size, hasher)
             size += len(chunk)
             if not layers.room():
                 raise InvalidParameter(f"{_shown(url)}: it is more than the disk can take")
-            progress("downloading", size, total)
+            tell("downloading", size, total)
         digest = Digest(PREFIX + hasher.hexdigest())
         if wanted is not None and digest != wanted:
             raise InvalidParameter(f"digest mismatch {digest}: {wanted}")

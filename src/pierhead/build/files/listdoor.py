@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from pierhead.build.files.held import Held, Packs, elsewhere
 from pierhead.build.files.kept import Known
 from pierhead.build.files.layers import Layers
 from pierhead.build.files.model import Transfer
+from pierhead.build.files.pace import Paced, Progress
 from pierhead.build.files.packwriter import PackWriter
 from pierhead.build.files.tree import Tree
 from pierhead.build.model import Client, Listing, Wanted
@@ -34,8 +35,6 @@ LIMIT_BYTES: Final = 16 << 30
 """What all kept contexts may take together; the least used go first."""
 _CLOSE_S: Final = 10.0
 _PROGRESS_EVERY: Final = 500
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,7 @@ class ListDoor:
         self, client: Client, name: str, wanted: Wanted, progress: Progress
     ) -> tuple[Held, Transfer]:
         """See ``FileService.context``."""
+        progress = Paced(progress)
         key = kept.key_of(name, wanted.shared_key) if wanted.shared_key else ""
         directory = self._root / key if key else None
         listings = client.local(name, wanted)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pierhead.build.files import keeping
 from pierhead.build.files.keeping import KeptSource
 from pierhead.build.files.model import CopyRequest, Inline, Selection, Source, SourceKind, Transfer
+from pierhead.build.files.pace import Progress
 from pierhead.build.model import Client, FileStat, Wanted
 from pierhead.engine.images.service import ImageService
 from pierhead.errors import Internal
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
     from pierhead.build.files.selecting import Selector
     from pierhead.build.files.stored import Stored
     from pierhead.build.files.tardoor import TarDoor
-
-Progress = Callable[[str, int, int], None]
-"""(what, bytes or files so far, of how many; 0: unknown)."""
 
 _LARGE: Final = 2000
 """Files; a source of more leaves megabytes behind."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from pierhead.build.files.entries import Entry, decode
 from pierhead.build.files.held import Held, Packs, elsewhere
 from pierhead.build.files.layers import MEMORY_BYTES, Layers
 from pierhead.build.files.model import Transfer
+from pierhead.build.files.pace import Paced, Progress
 from pierhead.build.files.tree import Tree, find
 from pierhead.build.files.view import wanted_tree
 from pierhead.build.model import Client, Wanted
@@ -20,8 +21,6 @@ from pierhead.errors import PierError
 from pierhead.linux import process, worker
 
 _STEP: Final = 1 << 20
-
-Progress = Callable[[str, int, int], None]
 
 
 class TarDoor:
@@ -111,12 +110,14 @@ async def take_tar(
     ``InvalidParameter`` for a broken or hostile one; nothing stays then.
     """
 
+    tell = None if progress is None else Paced(progress)
+
     async def counted() -> AsyncIterator[bytes]:
         total = 0
         async for chunk in chunks:
             total += len(chunk)
-            if progress is not None:
-                progress(f"transferring {what}", total, 0)
+            if tell is not None:
+                tell(f"transferring {what}", total, 0)
             yield chunk
 
     async def consume(fd: int) -> tuple[Held, int]:
