@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         def may_spare_below(self, directory: str) -> bool: ...
 
 
+_EVERYTHING = "**"
 _KIND = 0o170000
 _DIRECTORY = 0o040000
 _LINK = 0o120000
@@ -46,26 +47,30 @@ def walk(
     ``follow`` are paths that are wanted with whatever their symlinks lead to.
     """
     wanted = [*include, *followed(root, follow)] if follow else list(include)
-    yield from _Walk(root, matcher(wanted), matcher(exclude)).directory("")
+    if _EVERYTHING in wanted and not any(pattern[:1] == "!" for pattern in wanted):
+        wanted = []
+    yield from _Walk(root).directory("", matcher(wanted), matcher(exclude))
 
 
 class _Walk:
-    __slots__ = ("exclude", "include", "inodes", "pending", "root")
+    __slots__ = ("inodes", "pending", "root")
 
-    def __init__(self, root: str, include: Matcher | None, exclude: Matcher | None) -> None:
+    def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
-        self.include = include
-        self.exclude = exclude
         #: Inodes with several names -> the first of them in the listing.
         self.inodes: dict[tuple[int, int], str] = {}
         #: Directories that were entered and aren't in the listing yet.
         self.pending: list[list[Any]] = []
 
-    def directory(self, below: str) -> Iterator[list[Any]]:
-        """Everything wanted below ``below``, "" or ending in "/"."""
+    def directory(
+        self, below: str, include: Matcher | None, exclude: Matcher | None
+    ) -> Iterator[list[Any]]:
+        """Everything wanted below ``below``, "" or ending in "/".
+
+        ``None`` for a matcher that has no say there: no file needs to be asked about.
+        """
         with posix.scandir(f"{self.root}/{below}") as found:
             names = sorted((entry.name, entry) for entry in found)
-        include, exclude = self.include, self.exclude
         for name, entry in names:
             path = below + name
             info = entry.stat(follow_symlinks=False)
@@ -73,7 +78,8 @@ class _Walk:
             kind = mode & _KIND
             skipped = exclude is not None and exclude.matches(path)
             if kind == _DIRECTORY:
-                yield from self._enter(path, mode, info.st_mtime_ns, skipped)
+                made = [path, mode, 0, info.st_mtime_ns]
+                yield from self._enter(made, include, exclude, skipped)
                 continue
             if skipped or kind == _SOCKET:
                 continue
@@ -105,23 +111,34 @@ class _Walk:
             else:
                 yield [path, mode, 0, info.st_mtime_ns]
 
-    def _enter(self, path: str, mode: int, mtime_ns: int, skipped: bool) -> Iterator[list[Any]]:
-        if skipped and self.exclude is not None and not self.exclude.may_spare_below(path):
-            return
-        whole = not skipped and (self.include is None or self.include.matches(path))
-        if not whole and self.include is not None and not self.include.matches(path):
-            if not self.include.may_match_below(path):
+    def _enter(
+        self,
+        entry: list[Any],
+        include: Matcher | None,
+        exclude: Matcher | None,
+        skipped: bool,
+    ) -> Iterator[list[Any]]:
+        path = entry[0]
+        if exclude is not None:
+            if skipped and not exclude.may_spare_below(path):
                 return
-        entry = [path, mode, 0, mtime_ns]
-        if whole:
-            if self.pending:
-                yield from self.pending
-                self.pending = []
+            if not skipped and not exclude.may_match_below(path):
+                exclude = None
+        wanted = True
+        if include is not None:
+            wanted = include.matches(path)
+            if not wanted and not include.may_match_below(path):
+                return
+            if wanted and not include.may_spare_below(path):
+                include = None
+        if wanted and not skipped:
+            yield from self.pending
+            self.pending = []
             yield entry
-            yield from self.directory(path + "/")
+            yield from self.directory(path + "/", include, exclude)
             return
         self.pending.append(entry)
-        yield from self.directory(path + "/")
+        yield from self.directory(path + "/", include, exclude)
         if self.pending and self.pending[-1] is entry:
             self.pending.pop()
 
@@ -152,7 +169,7 @@ def followed(root: str, paths: Sequence[str]) -> list[str]:
 def _follow(root: str, base: str, parts: list[str], found: dict[str, None], left: int) -> None:
     """Go on from ``base`` (relative, "" is the root) through ``parts``."""
     if not parts:
-        found[base or "**"] = None
+        found[base or _EVERYTHING] = None
         return
     name, rest = parts[0], parts[1:]
     if any(char in name for char in "*?["):

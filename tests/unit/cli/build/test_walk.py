@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pierhead.build.dockerfile.ignore import Patterns
 from pierhead.cli.build.walk import content, followed, walk
 
 
@@ -79,6 +81,26 @@ def test_sockets_are_left_out_and_pipes_are_not(tmp_path: Path) -> None:
         sock.bind(str(tmp_path / "s"))
         os.mkfifo(tmp_path / "p")
         assert paths(tmp_path) == ["p"]
+
+
+def test_no_shortcut_changes_what_is_found(tree: Path) -> None:
+    """Random patterns, beside asking about each file by itself."""
+    dice = random.Random(7)
+    files = [path for path in paths(tree) if not (tree / path).is_dir() or path == "dirlink"]
+    words = ["a", "d", "d/x", "d/deep", "**/z", "e", "e/*", "*", "**", "d/**", "node_modules"]
+    for _ in range(400):
+        include, exclude = (
+            [dice.choice(("", "", "!")) + word for word in dice.sample(words, dice.randint(0, 4))]
+            for _ in range(2)
+        )
+        wanted, ignored = Patterns(include), Patterns(exclude)
+        expected = [
+            path
+            for path in files
+            if (not include or wanted.matches(path)) and not ignored.matches(path)
+        ]
+        found = paths(tree, include=include, exclude=exclude)
+        assert [path for path in found if path in files] == expected, (include, exclude)
 
 
 def test_names_of_one_file(tree: Path) -> None:
