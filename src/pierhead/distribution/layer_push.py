@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pierhead.distribution.complaints import RegistryError
-from pierhead.engine.images.compressing import Compressor
 from pierhead.distribution.parcels import Piece, mountable
 from pierhead.distribution.progress import Reporter
 from pierhead.distribution.transfer import file_source
 from pierhead.distribution.transfers import Locks, Slots
+from pierhead.engine.images.compressing import Compressor
 from pierhead.engine.images.content import Content
 from pierhead.engine.images.feed import out_of_pipe
 from pierhead.errors import NotFound, PierError
