@@ -28,7 +28,7 @@ from pierhead.store.snapshots.choose import choose, open_snapshotter
 APPLETS = (
     "sh true false cat ls sleep echo id env pwd mkdir rm touch stat ip wget nc hostname ln chmod "
     "chown mount cp mv dd sync grep sed kill ping find sha256sum tail yes head seq date df "
-    "umount mknod tr stty"
+    "umount mknod tr stty wc"
 ).split()
 
 

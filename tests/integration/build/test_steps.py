@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pierhead.build.execute import network
 from pierhead.build.execute.model import (
     MountKind,
     RunStep,
@@ -211,12 +212,18 @@ async def test_cache_mounts_keep_share_and_lock(steps: Lab) -> None:
     add = "n=$(cat /c/n); sleep 0.1; echo $((n + 1)) > /c/n"
     await asyncio.gather(*(go(add, cache(Sharing.LOCKED)) for _ in range(3)))
     assert await go("cat /c/n", cache()) == "3\n"
-    ready = "touch /c/$0; while [ $(ls /c | grep -c r-) != 2 ]; do sleep 0.01; done"
-    await asyncio.gather(*(go(ready.replace("$0", f"r-{n}"), cache()) for n in range(2)))
+
+    def together(directory: str, name: str) -> str:
+        """Shell words that go on once two steps have come here."""
+        wait = f"while [ $(ls {directory} | grep -c {name}-) != 2 ]; do sleep 0.01; done"
+        return f"touch {directory}/{name}-$N; {wait}"
+
+    await asyncio.gather(*(go(f"N={n}; {together('/c', 'r')}", cache()) for n in range(2)))
+    meet = mount(MountKind.CACHE, "/meet", read_write=True)
+    private = [*cache(Sharing.PRIVATE), meet]
     first, second = await asyncio.gather(
-        *(go("ls /c | grep -c n; sleep 0.2", cache(Sharing.PRIVATE)) if n == 0 else
-          go("ls /c | grep -c n || true; sleep 0.2", cache(Sharing.PRIVATE)) for n in range(2))
-    )  # fmt: skip
+        *(go(f"N={n}; ls /c | grep -c n; {together('/meet', 'p')}", private) for n in range(2))
+    )
     assert {first, second} == {"1\n", "0\n"}
     assert await go("stat -c '%a %u' /c; ls /c", cache(uid=1000, mode=0o700)) == "700 1000\n"
     with pytest.raises(StepFailed):
@@ -225,7 +232,7 @@ async def test_cache_mounts_keep_share_and_lock(steps: Lab) -> None:
     caches = steps.executor.mounts
     await caches.measure()
     kept = {one.id: one for one in caches.list()}
-    assert set(kept) == {"it", "it#2", "it;owner=1000:0;mode=700"}
+    assert set(kept) == {"it", "it#2", "/meet", "it;owner=1000:0;mode=700"}
     assert kept["it"].size_bytes == 2 and kept["it"].uses >= 7
     tar = b"".join([chunk async for chunk in caches.export("it")])
 
@@ -289,7 +296,8 @@ async def test_an_ssh_agent_is_reached(steps: Lab, tmp_path: Path) -> None:
         await steps.run(base, "true", mounts=[mount(MountKind.SSH, "", id="work", required=True)])
 
 
-async def test_networks(steps: Lab) -> None:
+async def test_networks(steps: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "IDLE_S", 60.0)
     base = await steps.base()
     await steps.run(base, "ip -o addr show eth0 | grep -c inet; ip route | head -1")
     assert steps.text.startswith("1\ndefault via ")
@@ -298,7 +306,11 @@ async def test_networks(steps: Lab) -> None:
     await steps.run(base, "ls /sys/class/net", network=NetworkMode.HOST)
     assert set(steps.text.split()) >= {"lo", BRIDGE}
     assert len(veths(BRIDGE)) == 1  # kept for the next
-    await asyncio.gather(*(steps.run(base, "sleep 0.2") for _ in range(2)))
+    meet = [mount(MountKind.CACHE, "/meet", read_write=True)]
+    both = "while [ $(ls /meet | wc -l) != 2 ]; do sleep 0.01; done"
+    await asyncio.gather(
+        *(steps.run(base, f"touch /meet/{n}; {both}", mounts=meet) for n in range(2))
+    )
     assert len(veths(BRIDGE)) == 2
 
 
