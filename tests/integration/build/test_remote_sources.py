@@ -60,7 +60,7 @@ class Site:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ async def test_a_repository_behind_a_plain_web_server(
     subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}/sub.git#main"
         source = await bench.files.git(url, progress=quiet)
@@ -249,7 +249,7 @@ async def test_tokens_are_sent_to_their_host_only(
 
     handler = partial(Guarded, directory=str(tmp_path / "site"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         host = f"127.0.0.1:{server.server_port}"
         for name in ("elsewhere", host):

@@ -21,7 +21,7 @@ from pierhead.build.files.entries import Entry, shown
 from pierhead.build.files.tree import FileTree, find, join, resolve
 from pierhead.errors import InvalidParameter, NotFound
 
-VERSION: Final = b"pierhead-selection-1\n"
+_VERSION: Final = b"pierhead-selection-1\n"
 
 
 class Part(msgspec.Struct, array_like=True):
@@ -33,8 +33,6 @@ class Part(msgspec.Struct, array_like=True):
     entries: list[Entry]
     """Of a file: itself, ``path`` b"". Of a directory: all below it that is meant, parents
     before children, sorted; ``path`` relative to it."""
-    unpack: bool = False
-    """It is an archive, and what is in it is meant."""
 
 
 def collect(
@@ -72,26 +70,20 @@ def _expand(tree: FileTree, source: bytes) -> Iterator[tuple[bytes, bool]]:
     if not pattern:
         yield fixed, False
         return
-    top = resolve(tree, fixed)
-    matches = globs.compile_match(pattern).fullmatch
-    depth = pattern.count(b"/")
     levels = [globs.compile_match(part).fullmatch for part in pattern.split(b"/")]
-    stack = [(top, b"", 0)]
+    stack = [(resolve(tree, fixed), 0)]
     while stack:
-        directory, rel, level = stack.pop()
-        above = []
+        directory, level = stack.pop()
+        deeper = []
         for name in tree.names(directory):
             if not levels[level](name):
                 continue
-            below = join(rel, name)
-            if level == depth:
-                if matches(below):
-                    yield join(directory, name), True
-                continue
-            entry = tree.lstat(join(directory, name))
-            if entry is not None and entry.is_dir:
-                above.append((join(directory, name), below, level + 1))
-        stack += reversed(above)
+            path = join(directory, name)
+            if level == len(levels) - 1:
+                yield path, True
+            elif (entry := tree.lstat(path)) is not None and entry.is_dir:
+                deeper.append((path, level + 1))
+        stack += reversed(deeper)
 
 
 def _normal(path: bytes) -> bytes:
@@ -197,10 +189,10 @@ def digest(
 
     ``content`` gives the sha256 of a file's bytes.
     """
-    hasher = hashlib.sha256(VERSION)
+    hasher = hashlib.sha256(_VERSION)
     files = size = 0
     for part in parts:
-        hasher.update(b"%d %d %d\n" % (part.is_dir, part.unpack, len(part.entries)))
+        hasher.update(b"%d %d\n" % (part.is_dir, len(part.entries)))
         hasher.update(_field(b"" if part.is_dir else part.name))
         names: dict[int, bytes] = {}
         for entry in part.entries:
