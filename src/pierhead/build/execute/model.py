@@ -77,12 +77,10 @@ class RunStep:
     """Of the image; another one than the machine's needs binfmt_misc (qemu-user)."""
     epoch_s: int | None = None
     hostname: str = ""
-    cgroup_parent: str = ""
     name: str = ""
     """For logs: ``[build 2/5] RUN make``."""
     keep_failed: bool = False
     build_ref: str = ""
-    isolation: str = ""
     classic: bool = False
     """As in a container of the classic builder: ``/.dockerenv``, ``HOSTNAME``, an
     ``/etc/hostname`` of its own, and the three managed files can be written to."""

@@ -100,8 +100,7 @@ class Setup:
         self.directory = parts.steps / setup_id
         self.rootfs = self.directory / "rootfs"
         self.cgroup = cgroups.container_path(
-            setup_id,
-            step.limits.cgroup_parent or step.cgroup_parent or parts.settings.cgroup_parent,
+            setup_id, step.limits.cgroup_parent or parts.settings.cgroup_parent
         )
         self._scratch = parts.scratch / setup_id
         self._points = MountPoints(self.rootfs)

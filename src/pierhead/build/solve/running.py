@@ -127,7 +127,6 @@ class RunWork(Work):
             epoch_s=options.source_date_epoch,
             hostname=runner.hostname,
             classic=options.classic,
-            cgroup_parent=options.limits.cgroup_parent,
             name=self.step.name,
             keep_failed=options.debug,
             build_ref=runner.ref,
