@@ -102,7 +102,8 @@ class Layout:
 
     def add_archive(self, entries: Iterable[Entry], destination: str, origin: int) -> None:
         """Unpack an archive into the directory ``destination``: the archive's own modes."""
-        top = self.mkdir(destination.encode("utf-8", "surrogateescape"))
+        raw = destination.encode("utf-8", "surrogateescape")
+        top = self.mkdir(raw, owned=not self._classic)
         places: dict[bytes, bytes] = {b"": top}
         for entry in entries:
             if not entry.path:

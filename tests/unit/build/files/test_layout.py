@@ -147,7 +147,7 @@ def test_the_classic_builders_ways() -> None:
     found = {member.path.decode(): member.entry for member in layout.members()}
     assert oct(found["x"].mode) == oct(0o100755)
     assert (oct(found["y/f"].mode), found["y/f"].uid) == (oct(0o104755), 5)
-    assert found["y"].uid == 9
+    assert found["y"].uid == 0
     layout = Layout(BASE, classic=True, chmod=modes.parse("4711"))
     layout.add(Part(b"suid", False, [Entry(b"", 0o106755)]), "/x", 0)
     assert oct(layout.members()[0].entry.mode) == oct(0o104711)
