@@ -21,7 +21,7 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
 from h2.errors import ErrorCodes
 from h2.events import StreamReset
-from h2.exceptions import ProtocolError
+from h2.exceptions import ProtocolError, StreamClosedError
 
 from pierhead.build.buildkit import messages, wire
 from pierhead.build.buildkit.filesync import RAW_HEADER
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from pierhead.build.buildkit.door import Upgraded
 
 FRAME_HEADER_BYTES: Final = 9
+FRAME_BYTES: Final = 16384
+"""At most in a frame, unless the other side allows more (RFC 9113, 4.2)."""
+WRITE_BYTES: Final = 256 << 10
 _PLAIN_DATA: Final = b"\0\0"  # frame type 0, no flags: not padded, not the last
 _WINDOW_UPDATE: Final = b"\0\0\4\x08\0"  # 4 bytes, type 8, no flags
 PREFIX_BYTES: Final = 5
@@ -209,6 +212,42 @@ async def batches(stream: Stream) -> AsyncIterator[list[bytes]]:
             yield found
         if ended:
             return
+
+
+async def send_framed(stream: Stream, data: bytes) -> None:
+    """Send messages that are framed already (``framed``), any number of them.
+
+    The same way round h2 as for what comes, within the windows that h2 keeps. Whoever
+    shares a stream with others takes a lock: a message must not be cut by another one.
+    """
+    inner = stream._stream
+    h2, connection, rest = inner._h2_connection, inner.connection, memoryview(data)
+    number = inner.id.to_bytes(4, "big")
+    while rest:
+        with stream._wrapper:
+            await connection.write_ready.wait()
+            if inner.id not in h2.streams:
+                raise StreamClosedError(inner.id)
+            window = h2.local_flow_control_window(inner.id)
+            if window <= 0:
+                inner.window_updated.clear()
+                await inner.window_updated.wait()
+                continue
+        size = min(window, WRITE_BYTES)
+        now, rest = rest[:size], rest[size:]
+        h2.outbound_flow_control_window -= len(now)
+        h2.streams[inner.id].outbound_flow_control_window -= len(now)
+        parts: list[bytes | memoryview] = []
+        for start in range(0, len(now), FRAME_BYTES):
+            part = now[start : start + FRAME_BYTES]
+            parts += (len(part).to_bytes(3, "big") + _PLAIN_DATA + number, part)
+        connection._transport.write(b"".join(parts))
+
+
+def framed(message: Message) -> bytes:
+    """A message as it goes out."""
+    data: bytes = message.SerializeToString()
+    return b"\0" + len(data).to_bytes(4, "big") + data
 
 
 def _split(pending: bytearray) -> list[bytes]:

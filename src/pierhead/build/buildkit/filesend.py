@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from pierhead import tasks
 from pierhead.build.buildkit import messages
+from pierhead.build.buildkit.channel import framed, send_framed
 from pierhead.build.buildkit.filesync import (
     DATA,
     ERR,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pierhead.build.buildkit.wire import Stream
 
 CHUNK_BYTES: Final = 32 << 10
+READ_BYTES: Final = 2 << 20
+STATS_AT_A_TIME: Final = 500
 
 
 @dataclass(slots=True)
@@ -110,50 +113,92 @@ def _stat_of(info: tarfile.TarInfo, path: bytes) -> FileStat:
     )
 
 
-async def send_tar(stream: Stream, spool: IO[bytes]) -> None:
-    """Play the sender of a directory whose files lie in a spooled tar."""
-    members = await asyncio.to_thread(index_tar, spool)
-    packet = messages.get(PACKET)
-    sender = tasks.spawn(_send_stats(stream, members, packet), name="buildkit-send-stats")
-    try:
-        while True:
-            request = await stream.recv_message()
-            if request is None:
-                raise Unavailable("the client left while files were sent")
-            if request.type == ERR:
-                raise refusal(request.data)
-            if request.type == FIN:
-                await sender
-                await stream.send_message(packet(type=FIN), end=True)
-                return
-            if request.type == REQ:
-                await _send_file(stream, spool, members, request.ID, packet)
-    finally:
-        sender.cancel()
+class TarSender:
+    """Plays the sender of a directory whose files lie in a spooled tar."""
+
+    def __init__(
+        self, stream: Stream, requests: AsyncIterator[list[bytes]], spool: IO[bytes]
+    ) -> None:
+        """``requests``: the packets that come on ``stream`` (``channel.batches``)."""
+        self._stream = stream
+        self._requests = requests
+        self._spool = spool
+        self._packet = messages.get(PACKET)
+        self._lock = asyncio.Lock()
+        self._members: list[_Member] = []
+
+    async def run(self) -> None:
+        """Until the receiver has all that it wants."""
+        self._members = await asyncio.to_thread(index_tar, self._spool)
+        stats = tasks.spawn(self._send_stats(), name="buildkit-send-stats")
+        try:
+            async for batch in self._requests:
+                numbers: list[int] = []
+                for request in map(self._packet.FromString, batch):
+                    if request.type == ERR:
+                        raise refusal(request.data)
+                    if request.type == REQ:
+                        numbers.append(request.ID)
+                    elif request.type == FIN:
+                        await stats
+                        await self._stream.send_message(self._packet(type=FIN), end=True)
+                        return
+                await self._send_files(numbers)
+            raise Unavailable("the client left while files were sent")
+        finally:
+            stats.cancel()
+
+    async def _send_stats(self) -> None:
+        for start in range(0, len(self._members), STATS_AT_A_TIME):
+            part = self._members[start : start + STATS_AT_A_TIME]
+            packets = [self._packet(type=STAT, stat=stat_message(each.file)) for each in part]
+            await self._send(b"".join(map(framed, packets)))
+        await self._send(framed(self._packet(type=STAT)))
+
+    async def _send_files(self, numbers: list[int]) -> None:
+        """Contents, read and framed a few megabytes at a time."""
+        pieces: list[_Piece] = []
+        size = 0
+        for piece in self._pieces(numbers):
+            pieces.append(piece)
+            size += piece.size
+            if size >= READ_BYTES:
+                await self._send(await asyncio.to_thread(self._read, pieces))
+                pieces, size = [], 0
+        if pieces:
+            await self._send(await asyncio.to_thread(self._read, pieces))
+
+    def _pieces(self, numbers: list[int]) -> Iterator[_Piece]:
+        for number in numbers:
+            if number >= len(self._members):
+                raise InvalidParameter(
+                    f"the client asked for file {number} of {len(self._members)}"
+                )
+            member = self._members[number]
+            for at in range(0, member.file.size, CHUNK_BYTES):
+                size = min(CHUNK_BYTES, member.file.size - at)
+                yield _Piece(number, member.offset + at, size)
+            yield _Piece(number, 0, 0)
+
+    def _read(self, pieces: list[_Piece]) -> bytes:
+        """Blocks."""
+        found: list[bytes] = []
+        for piece in pieces:
+            self._spool.seek(piece.offset)
+            data = self._spool.read(piece.size)
+            if len(data) != piece.size:
+                raise Unavailable("an output is shorter than its headers say")
+            found.append(framed(self._packet(type=DATA, ID=piece.number, data=data)))
+        return b"".join(found)
+
+    async def _send(self, data: bytes) -> None:
+        async with self._lock:
+            await send_framed(self._stream, data)
 
 
-async def _send_stats(stream: Stream, members: list[_Member], packet: Any) -> None:
-    for member in members:
-        await stream.send_message(packet(type=STAT, stat=stat_message(member.file)))
-    await stream.send_message(packet(type=STAT))
+class _Piece(NamedTuple):
+    """Of a file's content; of 0 bytes at its end."""
 
-
-async def _send_file(
-    stream: Stream, spool: IO[bytes], members: list[_Member], number: int, packet: Any
-) -> None:
-    if number >= len(members):
-        raise InvalidParameter(f"the client asked for file {number} of {len(members)}")
-    member = members[number]
-    at, end = member.offset, member.offset + member.file.size
-    while at < end:
-        data = await asyncio.to_thread(_read_at, spool, at, min(CHUNK_BYTES, end - at))
-        if not data:
-            raise Unavailable("an output is shorter than its headers say")
-        at += len(data)
-        await stream.send_message(packet(type=DATA, ID=number, data=data))
-    await stream.send_message(packet(type=DATA, ID=number))
-
-
-def _read_at(spool: IO[bytes], offset: int, count: int) -> bytes:
-    spool.seek(offset)
-    return spool.read(count)
+    number: int
+    offset: int
+    size: int

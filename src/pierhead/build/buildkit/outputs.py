@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 from typing import IO, TYPE_CHECKING, Final
 
 from pierhead.build.buildkit import messages
-from pierhead.build.buildkit.filesend import send_tar
+from pierhead.build.buildkit.channel import batches, framed, send_framed
+from pierhead.build.buildkit.filesend import TarSender
 from pierhead.build.buildkit.filesync import PACKET
 from pierhead.build.buildkit.stores import EXPORT_STORE, LOCAL_STORE, put_layout
 from pierhead.build.model import Output, Receiver
@@ -79,7 +80,7 @@ class FileReceiver:
         stream = await self._to.open()
         for start in range(0, len(data), MESSAGE_BYTES):
             message = self._message(data=data[start : start + MESSAGE_BYTES])
-            await self._to.guard(stream.send_message(message))
+            await self._to.guard(send_framed(stream, framed(message)))
 
     async def close(self) -> None:
         await self._to.finish()
@@ -111,7 +112,8 @@ class DirectoryReceiver(_SpoolReceiver):
 
     async def _send(self, spool: IO[bytes]) -> None:
         to = _Sending(self._client, self._output, PACKET)
-        await to.guard(send_tar(await to.open(), spool))
+        stream = await to.open()
+        await to.guard(TarSender(stream, batches(stream), spool).run())
         await to.finish()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pierhead.build.buildkit import messages, wire
-from pierhead.build.buildkit.channel import Channel, _split, batches
+from pierhead.build.buildkit.channel import Channel, _split, batches, framed, send_framed
 from pierhead.errors import (
     InvalidParameter,
     NotFound,
@@ -135,6 +135,24 @@ async def test_frames_that_come_in_pieces() -> None:
             await stream.end()
             found = [kind.FromString(raw).data async for batch in batches(stream) for raw in batch]
     assert found == sent
+
+
+async def test_framed_messages_keep_to_the_windows() -> None:
+    """More than the other side's window at once; it answers while we send."""
+    kind = messages.get(BYTES)
+    sent = [kind(data=bytes([number]) * 900_000) for number in range(20)]
+    async with channel_to(ECHO) as channel, channel.open(PATH, BYTES, BYTES) as stream:
+        sending = asyncio.create_task(send_framed(stream, b"".join(map(framed, sent))))
+        for message in sent:
+            assert (await stream.recv_message()).data == message.data
+        await sending
+        await stream.end()
+        assert await stream.recv_message() is None
+    async with channel_to(ECHO) as channel:
+        with pytest.raises(Unavailable):
+            async with channel.open(PATH, BYTES, BYTES) as stream:
+                channel.close()
+                await send_framed(stream, framed(kind(data=b"late")))
 
 
 @pytest.mark.parametrize("seed", range(20))

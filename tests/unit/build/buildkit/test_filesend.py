@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pierhead.build.buildkit import messages, wire
-from pierhead.build.buildkit.filesend import index_tar, send_tar
+from pierhead.build.buildkit.channel import batches
+from pierhead.build.buildkit.filesend import TarSender, index_tar
 from pierhead.build.buildkit.filesync import ERR, FIN, PACKET, REQ, mode_of_go
 from pierhead.errors import InvalidParameter
 from support.buildkit import channel_to
@@ -90,7 +91,7 @@ async def test_a_tar_sent_as_a_directory() -> None:
         channel_to(mapping) as channel,
         channel.open(SEND, PACKET, PACKET) as stream,
     ):
-        await send_tar(stream, tar_of(*TAR))
+        await TarSender(stream, batches(stream), tar_of(*TAR)).run()
     assert received == {"hard": b"zz", "sub/deep/f": b"x" * 70_000, "sub-": b""}
 
 
@@ -105,4 +106,4 @@ async def test_a_receiver_that_refuses() -> None:
             channel_to(mapping) as channel,
             channel.open(SEND, PACKET, PACKET) as stream,
         ):
-            await send_tar(stream, tar_of(*TAR))
+            await TarSender(stream, batches(stream), tar_of(*TAR)).run()
