@@ -117,7 +117,7 @@ class Flights:
             if log is not None:
                 flight.leave(log)
         if isinstance(result, Exception):
-            raise result
+            raise _own(result)
         return result  # type: ignore[no-any-return]
 
     async def close(self) -> None:
@@ -127,3 +127,12 @@ class Flights:
             task.cancel()
         if running:
             await asyncio.wait(running)
+
+
+def _own(error: Exception) -> Exception:
+    """A copy for one of those who wait: each says where in its Dockerfile it happened."""
+    copy = error.__class__.__new__(error.__class__, *error.args)
+    copy.args = error.args
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    return copy.with_traceback(error.__traceback__)

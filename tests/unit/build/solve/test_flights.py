@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from pierhead.build.execute.model import StepFailed
 from pierhead.build.solve.flights import Flight, Flights
-from pierhead.errors import InvalidParameter
 
 KEY = "sha256:" + "1" * 64
 
@@ -101,13 +101,17 @@ def test_errors_reach_everybody() -> None:
 
         async def work(flight: Flight[str]) -> str:
             await asyncio.sleep(0)
-            raise InvalidParameter("no")
+            raise StepFailed("no", 7, "debug")
 
         results = await asyncio.gather(
             *(flights.run(KEY, work) for _ in range(2)), return_exceptions=True
         )
         assert [str(result) for result in results] == ["no", "no"]
-        with pytest.raises(InvalidParameter):
+        assert results[0] is not results[1]  # each gets a place of its own
+        for result in results:
+            assert isinstance(result, StepFailed)
+            assert (result.message, result.exit_code, result.debug_id) == ("no", 7, "debug")
+        with pytest.raises(StepFailed):
             await flights.run(KEY, work)
         await flights.close()
 
