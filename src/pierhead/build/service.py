@@ -131,8 +131,12 @@ class BuildService:
         """Solve and export to ``options.outputs`` (none: into the images).
 
         Raises ``PierError``: ``InvalidParameter`` with a rendered excerpt for a bad Dockerfile,
-        ``StepFailed`` for a RUN that failed, ``Conflict`` if ``options.ref`` is being built.
+        and for outputs that can't be, before anything is built; ``StepFailed`` for a RUN that
+        failed, ``Conflict`` if ``options.ref`` is being built.
         """
+        if options.outputs or options.cache_to:
+            self.outputs.exporter.check(options, options.outputs)
+            self.outputs.cache_exporter.check(options.cache_to)
         solved = await self.solve(options, client, emit)
         error: BaseException | None = None
         try:

@@ -32,7 +32,7 @@ from pierhead.build.registries import Registries, auth_for
 from pierhead.engine.images.content import Lease
 from pierhead.engine.images.feed import through_pipe
 from pierhead.engine.images.service import ImageService
-from pierhead.errors import PierError
+from pierhead.errors import PierError, Unavailable
 from pierhead.linux import worker
 from pierhead.oci import manifest as oci
 from pierhead.oci.digest import ChainId, Digest, sha256
@@ -80,6 +80,12 @@ class CacheExporter:
         self._registries = registries
         self._layers = Layers(blobs=blobs, snapshots=snapshots, content=images.index.content)
 
+    @staticmethod
+    def check(options: Iterable[CacheOption]) -> None:
+        """Raise what is wrong with any of ``options``: before a build."""
+        for option in options:
+            wish(option)
+
     async def export(
         self, solved: Solved, option: CacheOption, client: Client, emit: Emit, *, number: int = 0
     ) -> dict[str, object]:
@@ -106,11 +112,14 @@ class CacheExporter:
                             type="local", attributes=attributes, number=RECEIVER_NUMBER + number
                         )
                         made = await self._to_client(parts, wanted, client, output, progress)
-            except PierError as error:
-                if not wanted.ignore_error:
+            except (PierError, OSError) as error:  # the disk may be full
+                words = error.message if isinstance(error, PierError) else str(error.strerror)
+                if wanted.ignore_error:
+                    progress.warn(f"cache not exported to {where}: {words}")
+                    return {}
+                if isinstance(error, PierError):
                     raise
-                progress.warn(f"cache not exported to {where}: {error.message}")
-                return {}
+                raise Unavailable(f"failed to export the cache to {where}: {words}") from error
         return {"cache.manifest": json.dumps(made)}
 
     # Gathering

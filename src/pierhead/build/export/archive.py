@@ -59,7 +59,7 @@ class ArchiveOutput:
         if packing.oci is None:
             packing = replace(packing, oci=not target.docker)
         packed = await self.packer.pack(
-            prepared, packing, names=target.names, indexed=False, lease=lease, step=step
+            prepared, packing, names=target.names, lease=lease, step=step
         )
         report_packed(result, packed)
         if target.names:

@@ -27,9 +27,9 @@ from pierhead.build.export.images import ImageOutput
 from pierhead.build.export.layers import Layers
 from pierhead.build.export.model import Assembled, Solved
 from pierhead.build.export.packing import Packer, Prepared, prepare
-from pierhead.build.export.progress import Step, step
+from pierhead.build.export.progress import step
 from pierhead.build.export.tree import TreeOutput
-from pierhead.build.model import BuildResult, Client, Emit, Output
+from pierhead.build.model import BuildOptions, BuildResult, Client, Emit, Output
 from pierhead.build.registries import Registries
 from pierhead.engine.events import EventBus
 from pierhead.engine.images.content import Lease
@@ -73,22 +73,13 @@ class Exporter:
         Raises ``InvalidParameter`` for types and attributes that aren't known before anything
         is given away, else what the outputs raise: those done by then stay done.
         """
-        options = solved.options
         wanted = list(outputs) or [Output(type="image")]
-        targets = [
-            attributes.target(
-                output.type,
-                output.attributes,
-                tags=tuple(options.tags),
-                annotations=options.annotations,
-            )
-            for output in wanted
-        ]
+        targets = self.check(solved.options, wanted)
         result = BuildResult(ref=solved.ref, warnings=solved.warnings)
         with self._images.index.lease() as lease:
             for image in solved.images:
                 lease.add_chains(image.chains)
-            if options.squash:
+            if solved.options.squash:
                 solved = await self._squashed(solved, lease, emit)
             for output, target in zip(wanted, targets, strict=True):
                 if target is None:
@@ -99,6 +90,19 @@ class Exporter:
                     words = (error.strerror or str(error)).lower()
                     raise Unavailable(f"failed to export type={output.type}: {words}") from error
         return result
+
+    @staticmethod
+    def check(options: BuildOptions, outputs: Sequence[Output]) -> list[Target]:
+        """What ``outputs`` ask for. ``InvalidParameter``, ``NotImplementedYet``: before a build."""
+        return [
+            attributes.target(
+                output.type,
+                output.attributes,
+                tags=tuple(options.tags),
+                annotations=options.annotations,
+            )
+            for output in outputs
+        ]
 
     async def _squashed(self, solved: Solved, lease: Lease, emit: Emit) -> Solved:
         from pierhead.build.export.squash import squash
@@ -123,12 +127,8 @@ class Exporter:
     ) -> None:
         seed = f"{solved.ref} output {output.number} {output.type}"
         if isinstance(target, TreeTarget):
-            name = (
-                "exporting to client directory"
-                if output.type == "local"
-                else ("exporting to client tarball")
-            )
-            with step(emit, seed, name) as progress:
+            where = "directory" if output.type == "local" else "tarball"
+            with step(emit, seed, f"exporting to client {where}") as progress:
                 statements = await self._statements(solved, explicit=False)
                 await self._tree.run(
                     solved.images,
@@ -141,20 +141,18 @@ class Exporter:
         elif isinstance(target, ArchiveTarget):
             kind = "docker" if target.docker else "oci"
             with step(emit, seed, f"exporting to {kind} image format") as progress:
-                prepared = await self._prepare(solved, target, progress)
+                prepared = await self._prepare(solved, target)
                 _tell_provenance(prepared, result)
                 await self._archive.run(
                     prepared, target, client.receive(output), lease, progress, result
                 )
         elif target is not None:
             with step(emit, seed, "exporting to image") as progress:
-                prepared = await self._prepare(solved, target, progress)
+                prepared = await self._prepare(solved, target)
                 _tell_provenance(prepared, result)
                 await self._image.run(prepared, target, client, lease, progress, result)
 
-    async def _prepare(
-        self, solved: Solved, target: ImageTarget | ArchiveTarget, progress: Step
-    ) -> list[Prepared]:
+    async def _prepare(self, solved: Solved, target: ImageTarget | ArchiveTarget) -> list[Prepared]:
         """The final configs, and what is attested of them."""
         options = solved.options
         epoch = target.packing.epoch_s

@@ -52,7 +52,7 @@ class ImageOutput:
         packed = None
         if target.packing.asked or len(prepared) > 1 or any(each.statements for each in prepared):
             packed = await self.packer.pack(
-                prepared, target.packing, names=target.names, indexed=False, lease=lease, step=step
+                prepared, target.packing, names=target.names, lease=lease, step=step
             )
         if target.by_digest and target.push:
             assert packed is not None

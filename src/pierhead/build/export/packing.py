@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from pierhead.build.cache.document import INLINE_FIELD
 from pierhead.build.export import documents
@@ -63,10 +64,6 @@ class Packed:
     def top(self) -> Written:
         return self.index or self.images[0].manifest
 
-    @property
-    def is_oci(self) -> bool:
-        return "vnd.oci" in self.top.descriptor.media_type
-
 
 def prepare(
     assembled: Assembled,
@@ -116,16 +113,13 @@ class Packer:
         packing: Packing,
         *,
         names: Sequence[Reference],
-        indexed: bool,
         lease: Lease,
         step: Step,
     ) -> Packed:
-        """Compress what must be and write the documents; ``indexed`` wants an index anyway."""
+        """Compress what must be and write the documents: an index where one is needed."""
         attested = any(image.statements for image in images)
-        needs_index = indexed or attested or len(images) > 1
-        is_oci = packing.oci if packing.oci is not None else attested or packing.needs_oci
-        if attested:
-            is_oci = True
+        needs_index = attested or len(images) > 1
+        is_oci = attested or (packing.oci if packing.oci is not None else packing.needs_oci)
         for where in ("index", "index-descriptor"):
             if packing.annotated(where) and not needs_index:
                 raise InvalidParameter("index annotations not supported for single platform export")
@@ -220,12 +214,8 @@ class Packer:
 
 def purl(name: Reference, platform: str) -> str:
     """``pkg:docker/busybox@latest?platform=linux%2Famd64`` (package-url specification)."""
-    from urllib.parse import quote
-
-    path = name.familiar_name
-    version = name.digest or name.tag or "latest"
-    parts = [quote(part, safe="") for part in path.split("/")]
-    text = f"pkg:docker/{'/'.join(parts)}@{quote(version, safe='')}"
+    parts = [quote(part, safe="") for part in name.familiar_name.split("/")]
+    text = f"pkg:docker/{'/'.join(parts)}@{quote(name.tag or 'latest', safe='')}"
     return f"{text}?platform={quote(platform, safe='')}" if platform else text
 
 
