@@ -311,6 +311,7 @@ class TestDockerBuild:
     def test_failure(self, build: Command, context: Path) -> None:
         (context / "Dockerfile").write_text("FROM busybox\nRUN exit 7\n")
         build.fails("--progress=plain", str(context), code=1).says("exit code: 7")
+        build.fails("-q", str(context), code=1).says("exit code: 7")
 
     def test_contexts(self, build: Command, docker: Command, context: Path, tmp_path: Path) -> None:
         (context / "Dockerfile").write_text('FROM scratch\nCOPY ["uni é", "/x/"]\n')

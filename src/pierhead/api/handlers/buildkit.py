@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from aiohttp.web_response import StreamResponse
 
 from pierhead.api.build import parameters
-from pierhead.api.call import Call
+from pierhead.api.call import Call, closing
 from pierhead.api.connection import Connection
 from pierhead.api.hijack import Hijacked
 from pierhead.build.buildkit import ID_HEADER, METHOD_HEADER
@@ -94,11 +95,17 @@ async def build(call: Call) -> StreamResponse:
     messages = door.build(options, session_id, tar)
     if not call.flag("q"):
         return await call.stream_messages(messages)
-    image_id = ""
-    async for message in messages:
-        if message.get("id") == "moby.image.id":
-            image_id = message["aux"]["ID"]
-    return call.json({"stream": f"{image_id}\n"})
+    async with closing(messages):
+        held = [message async for message in messages]
+    if held and "error" in held[-1]:
+        return await call.stream_messages(_again(held))  # what there was to see, and the error
+    ids = [message["aux"]["ID"] for message in held if message["id"] == "moby.image.id"]
+    return call.json({"stream": "".join(f"{image_id}\n" for image_id in ids)})
+
+
+async def _again(messages: list[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    for message in messages:
+        yield message
 
 
 class _Query:

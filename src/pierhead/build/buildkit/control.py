@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,16 +25,13 @@ from pierhead.build.buildkit import (
 from pierhead.build.buildkit.builds import Build, Ref
 from pierhead.build.buildkit.options import (
     FRONTENDS,
-    build_options,
-    local_sessions,
     outputs_of,
-    upload_id,
 )
 from pierhead.build.buildkit.session import SessionClient
 from pierhead.build.buildkit.status import Translator
 from pierhead.build.buildkit.tunnel import Tunnel, Tunneled, headers_of
 from pierhead.build.export.model import Solved
-from pierhead.build.model import BuildOptions, BuildResult, CacheOption
+from pierhead.build.model import BuildResult, CacheOption
 from pierhead.errors import InvalidParameter, NotFound, NotImplementedYet, PierError
 
 if TYPE_CHECKING:
@@ -102,14 +98,8 @@ class Control:
         request = await stream.recv_message()
         refuse_policies(request.SourcePolicy)
         attributes = dict(request.FrontendAttrs)
-        options = self._options(request, attributes)
-        client = SessionClient(
-            self._door.sessions,
-            request.Session,
-            local_sessions=local_sessions(attributes),
-            upload_id=upload_id(attributes),
-            spool=self._door.spool,
-        )
+        outputs = outputs_of(exporters_of(request))
+        client = SessionClient(self._door.sessions, request.Session, spool=self._door.spool)
         build = Build(
             ref=request.Ref,
             client=client,
@@ -120,10 +110,10 @@ class Control:
         await self._door.open.add(build)
         error: BaseException | None = None
         try:
-            solved = await self._solved(build, options)
+            solved = await self._solved(build)
             result = None
             if solved is not None:
-                result = await self._service.export(solved, options.outputs, client, build.emit)
+                result = await self._service.export(solved, outputs, client, build.emit)
             response = messages.get("moby.buildkit.v1.SolveResponse")()
             for key, value in response_of(result, client).items():
                 response.ExporterResponse[key] = value
@@ -138,16 +128,7 @@ class Control:
                 tasks.spawn(self._door.end(build, error), name="buildkit-build-end")
             )
 
-    def _options(self, request: Message, attributes: Mapping[str, str]) -> BuildOptions:
-        """What is asked of the whole build: outputs and caches, whoever solves it."""
-        return build_options(
-            {key: attributes[key] for key in ("cache-imports", "cache-from") if key in attributes},
-            ref=request.Ref,
-            outputs=outputs_of(exporters_of(request)),
-            cache_to=cache_exports_of(request),
-        )
-
-    async def _solved(self, build: Build, options: BuildOptions) -> Solved | None:
+    async def _solved(self, build: Build) -> Solved | None:
         """By the frontend that the request names; or what the client's own frontend returns."""
         request = build.request
         if request.Frontend in FRONTENDS:

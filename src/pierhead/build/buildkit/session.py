@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from pierhead.build.buildkit import messages
@@ -33,7 +34,6 @@ GET_SECRET: Final = "/moby.buildkit.secrets.v1.Secrets/GetSecret"
 CHECK_AGENT: Final = "/moby.sshforward.v1.SSH/CheckAgent"
 FORWARD_AGENT: Final = "/moby.sshforward.v1.SSH/ForwardAgent"
 UPLOAD: Final = "/moby.upload.v1.Upload/Pull"
-CONTENT: Final = "/containerd.services.content.v1.Content"
 _EXPORTER_ID: Final = "buildkit-attachable-exporter-id"
 
 
@@ -98,8 +98,6 @@ class SessionClient:
         sessions: Sessions,
         session_id: str,
         *,
-        local_sessions: Mapping[str, str] | None = None,
-        upload_id: str = "",
         tar: AsyncIterator[bytes] | None = None,
         spool: Path | None = None,
         old: bool = False,
@@ -108,8 +106,8 @@ class SessionClient:
         must be whole before they are sent; ``old``: a client of Docker 20.10 or before."""
         self._sessions = sessions
         self.session_id = session_id
-        self._local_sessions = dict(local_sessions or {})
-        self._upload_id = upload_id
+        self._local_sessions: dict[str, str] = {}
+        self._upload_id = ""
         self._cache_sources: dict[str, str] = {}
         self._tar = tar
         self.spool = spool
@@ -120,9 +118,9 @@ class SessionClient:
     def serve_also(
         self,
         *,
-        local_sessions: Mapping[str, str],
-        upload_id: str,
-        cache_sources: Mapping[str, str],
+        local_sessions: Mapping[str, str] = MappingProxyType({}),
+        upload_id: str = "",
+        cache_sources: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """What a frontend's attributes say of the client's sources. ``cache_sources``: name of
         a local source that is one of the client's content stores → its id."""
@@ -230,10 +228,10 @@ class SessionClient:
 
     async def store(self, store_id: str) -> ContentStore:
         """One of the client's content stores. ``NotFound`` if it serves none."""
-        from pierhead.build.buildkit.stores import ContentStore
+        from pierhead.build.buildkit.stores import SERVICE, ContentStore
 
         session = await self._session()
-        if not session.serves(f"{CONTENT}/Read"):
+        if not session.serves(f"{SERVICE}/Read"):
             raise NotFound(f"the client has no content store {store_id}")
         return ContentStore(session.channel, store_id)
 

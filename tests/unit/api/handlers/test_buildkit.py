@@ -17,6 +17,7 @@ from pierhead.build.buildkit import messages, wire
 from pierhead.build.buildkit.channel import Channel
 from pierhead.build.export.model import Solved
 from pierhead.build.model import CacheOption, Output
+from pierhead.errors import InvalidParameter
 from support.api import fake_engine, serving
 from support.buildkit import IMAGE, End, StubBuilds, dockerfile_session, door_on
 
@@ -96,6 +97,11 @@ async def test_a_build_with_a_session(tmp_path: Path) -> None:
         assert {message["id"] for message in told[:-1]} == {"moby.buildkit.trace"}
         answer = await ask("POST", f"/build?{urlencode({**query, 'q': '1'})}")
         assert answer.json() == {"stream": f"{IMAGE}\n"}
+        builds.error = InvalidParameter("no luck")
+        answer = await ask("POST", f"/build?{urlencode({**query, 'q': '1'})}")
+        *told, last = [json.loads(line) for line in answer.body.splitlines()]
+        assert told
+        assert last == {"errorDetail": {"message": "no luck"}, "error": "no luck"}
     options = builds.solved[0]
     assert (options.ref, options.tags, options.classic) == ("b1", ["x:1"], False)
     assert options.dockerfile_source == "dockerfile"

@@ -84,7 +84,8 @@ def services() -> dict[str, Any]:
 async def test_secrets_credentials_agents_uploads() -> None:
     door = door_on(StubBuilds())
     async with session_of(door, services()) as session_id:
-        client = SessionClient(door.sessions, session_id, upload_id="u1")
+        client = SessionClient(door.sessions, session_id)
+        client.serve_also(upload_id="u1")
         assert await client.secret("s") == b"psst"
         assert await client.secret("other") is None
         assert await client.credentials("docker.io") == ("hub", "pw")
@@ -124,7 +125,8 @@ async def test_local_sources_of_two_sessions() -> None:
     door = door_on(StubBuilds())
     one, two = Shared({"Dockerfile": b"one"}), Shared({"Dockerfile": b"two"})
     async with session_of(door, one.mapping(), "s1"), session_of(door, two.mapping(), "s2"):
-        client = SessionClient(door.sessions, "s1", local_sessions={"context": "s2"})
+        client = SessionClient(door.sessions, "s1")
+        client.serve_also(local_sessions={"context": "s2"})
         found = []
         for name in ("dockerfile", "context"):
             async for listing in client.local(name, Wanted(exclude=["*.o"])):
@@ -147,7 +149,7 @@ async def test_the_context_by_http() -> None:
 
 async def test_stores_as_local_sources() -> None:
     client = SessionClient(Sessions(), "s")
-    client.serve_also(local_sessions={}, upload_id="", cache_sources={"cache-from:0": "local:/c"})
+    client.serve_also(cache_sources={"cache-from:0": "local:/c"})
     asked: list[str] = []
 
     async def store(store_id: str) -> Any:
