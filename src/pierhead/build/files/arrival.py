@@ -31,7 +31,8 @@ class Arrival:
         self._inodes = 0
 
     def add(self, file: FileStat) -> None:
-        if stat.S_ISSOCK(file.mode):
+        kind = stat.S_IFMT(file.mode)
+        if kind == stat.S_IFSOCK:
             self.transfer.ignored += 1
             return
         path = clean(file.path)
@@ -46,16 +47,16 @@ class Arrival:
         self.entries[path] = entry
         if len(self.entries) > ENTRIES_LIMIT:
             raise InvalidParameter(f"invalid context: more than {ENTRIES_LIMIT} files are in it")
-        if entry.is_link:
+        if kind == stat.S_IFLNK:
             entry.link = file.link
-        elif entry.is_file and file.link:
-            entry.size = file.size
-            self._links.append((entry, clean(file.link)))
-        elif entry.is_file:
+        elif kind == stat.S_IFREG:
             if file.size < 0:
                 raise InvalidParameter(f"invalid context: {shown(path)} has a negative size")
             entry.size = file.size
-            self._regular(entry)
+            if file.link:
+                self._links.append((entry, clean(file.link)))
+            else:
+                self._regular(entry)
 
     def _regular(self, entry: Entry) -> None:
         before = self._known.get(entry.path)
