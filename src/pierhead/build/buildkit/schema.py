@@ -88,9 +88,6 @@ InputsRequest
 InputsResponse 1 {}pb.Definition Definitions
 ResolveImageConfigRequest 1 s Ref, 2 pb.Platform Platform, 3 s ResolveMode, 4 s LogName, 5 n ResolverType, 6 s SessionID, 7 s StoreID
 ResolveImageConfigResponse 1 s Digest, 2 b Config, 3 s Ref
-ResolveSourceMetaRequest 1 pb.SourceOp Source, 2 pb.Platform Platform, 3 s LogName, 4 s ResolveMode
-ResolveSourceImageResponse 1 s Digest, 2 b Config
-ResolveSourceMetaResponse 1 pb.SourceOp Source, 2 ResolveSourceImageResponse Image
 CacheOptionsEntry 1 s Type, 2 {}s Attrs
 SolveRequest 1 pb.Definition Definition, 2 s Frontend, 3 {}s FrontendOpt, 5 ? allowResultReturn, 6 ? allowResultArrayRef, 10 ? Final, 11 b ExporterAttr, 12 *CacheOptionsEntry CacheImports, 13 {}pb.Definition FrontendInputs, 14 ? Evaluate, 15 *b SourcePolicies
 SolveResponse 1 s ref, 3 Result result
@@ -114,8 +111,6 @@ NewContainerResponse
 BytesMessage 1 b data
 CredentialsRequest 1 s Host
 CredentialsResponse 1 s Username, 2 s Secret
-FetchTokenRequest 1 s ClientID, 2 s Host, 3 s Realm, 4 s Service, 5 *s Scopes
-FetchTokenResponse 1 s Token, 2 i ExpiresIn, 3 i IssuedAt
 """,
     "moby.buildkit.secrets.v1": """
 GetSecretRequest 1 s ID, 2 {}s annotations
