@@ -162,9 +162,11 @@ class BuildService:
             solved = await self._watched(opened, build.solve())
         except BaseException as error:
             if build is not None:
-                # Not awaited: steps that other builds wait for may go on, and use our sources.
-                self._closing.add(tasks.spawn(self._close(build), name=f"close build {ref}"))
-            self._end(opened, error)
+                # Not awaited: steps that other builds wait for may go on, and use our sources
+                # and our lease.
+                closing = self._close(build, opened.lease)
+                self._closing.add(tasks.spawn(closing, name=f"close build {ref}"))
+            self._end(opened, error, release=build is None)
             raise
         await self._close(build)
         opened.solved = solved
@@ -284,19 +286,22 @@ class BuildService:
             raise result
         return cast("T", result)
 
-    async def _close(self, build: OneBuild) -> None:
+    async def _close(self, build: OneBuild, lease: Lease | None = None) -> None:
         try:
             await build.close()
         except Exception:
             log.exception("a build's sources can't be given back")
         finally:
+            if lease is not None:
+                lease.release()
             task = asyncio.current_task()
             if task is not None:
                 self._closing.discard(task)
 
-    def _end(self, opened: _Open, error: BaseException | None) -> None:
+    def _end(self, opened: _Open, error: BaseException | None, *, release: bool = True) -> None:
         self._open.pop(opened.record.ref, None)
-        opened.lease.release()
+        if release:
+            opened.lease.release()
         opened.logs.close()
         self.cache.flush()
         self.past.end(opened.record, error, cancelled=opened.cancelled)
