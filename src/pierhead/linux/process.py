@@ -80,8 +80,11 @@ def reap_orphans(name: str) -> int:
     As a subreaper we inherit those whose parent is gone. From the loop's thread only.
     """
     count = 0
-    with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:  # orphans: main thread's
-        pids = {int(pid) for pid in file.read().split()} - _awaited
+    try:  # orphans are the main thread's
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+            pids = {int(pid) for pid in file.read().split()} - _awaited
+    except OSError:
+        return 0  # a kernel without that list: the daemon's reaper sweeps later
     for pid in pids:
         with suppress(OSError):
             with open(f"/proc/{pid}/stat", "rb") as file:
