@@ -23,14 +23,14 @@ from pierhead.build.cache.document import (
 )
 from pierhead.build.cache.wishes import Wish, used_mounts, wish
 from pierhead.build.export.archive import LayoutWriter
-from pierhead.build.export.layers import Layers, read_file
+from pierhead.build.export.layers import Layers
 from pierhead.build.export.model import Solved
 from pierhead.build.export.progress import Step, step
 from pierhead.build.export.pushing import send
 from pierhead.build.model import CacheOption, Client, Emit, Output
 from pierhead.build.registries import Registries, auth_for
 from pierhead.engine.images.content import Lease
-from pierhead.engine.images.feed import through_pipe
+from pierhead.engine.images.feed import read_range, through_pipe
 from pierhead.engine.images.service import ImageService
 from pierhead.errors import PierError, Unavailable
 from pierhead.linux import worker
@@ -284,7 +284,7 @@ class CacheExporter:
 
     def _opener(self, blob: Descriptor) -> Opener:
         path = self._blobs.path(blob.digest)
-        return lambda offset: read_file(path, offset, blob.size - offset)
+        return lambda offset: read_range(path, offset, blob.size - offset)
 
     async def _to_client(
         self, parts: _Parts, wanted: Wish, client: Client, output: Output, progress: Step

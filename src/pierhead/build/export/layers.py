@@ -6,21 +6,17 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from pierhead.build.export.attributes import Packing
 from pierhead.engine.images.compressing import Compressor
 from pierhead.engine.images.content import Content, Lease
-from pierhead.engine.images.feed import out_of_pipe
+from pierhead.engine.images.feed import out_of_pipe, read_range
 from pierhead.errors import Internal
 from pierhead.oci import manifest as oci
 from pierhead.oci.digest import ChainId, DiffId, Digest, hex_of
 from pierhead.oci.manifest import Descriptor
 from pierhead.store.blobs import BlobStore, Partial
 from pierhead.store.snapshots import Snapshotter
-
-_STEP_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +102,11 @@ class Layers:
         """Opens the layer's bytes, as its descriptor has them, at an offset."""
         if not layer.is_plain:
             path, size = self._blobs.path(layer.descriptor.digest), layer.descriptor.size
-            return lambda offset: read_file(path, offset, size - offset)
+            return lambda offset: read_range(path, offset, size - offset)
         place = self._snapshots.layer_tar_range(layer.chain_id)
         if place is not None:
             file, start, length = place
-            return lambda offset: read_file(file, start + offset, length - offset)
+            return lambda offset: read_range(file, start + offset, length - offset)
         return lambda offset: _skip(
             out_of_pipe(lambda fd: self._snapshots.layer_tar(layer.chain_id, fd)), offset
         )
@@ -121,18 +117,3 @@ async def _skip(chunks: AsyncIterator[bytes], offset: int) -> AsyncIterator[byte
         if offset < len(chunk):
             yield chunk[offset:]
         offset = max(0, offset - len(chunk))
-
-
-async def read_file(path: Path, offset: int, length: int) -> AsyncIterator[bytes]:
-    """A part of a file, read in a thread: the disk may be slow."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        while length:
-            chunk = await asyncio.to_thread(os.pread, fd, min(_STEP_BYTES, length), offset)
-            if not chunk:
-                return
-            yield chunk
-            offset += len(chunk)
-            length -= len(chunk)
-    finally:
-        os.close(fd)

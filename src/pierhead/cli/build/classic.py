@@ -10,8 +10,9 @@ import posix
 
 from pierhead.cli.build.answers import error_text, read_file
 from pierhead.cli.build.door import stdin_blocks
-from pierhead.cli.build.sources import absolute, is_remote
+from pierhead.cli.build.sources import is_remote
 from pierhead.cli.errors import CliError
+from pierhead.cli.paths import absolute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

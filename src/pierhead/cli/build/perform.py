@@ -9,9 +9,10 @@ from pierhead.cli.build.answers import SECRET_LIMIT_BYTES, Answers, error_text
 from pierhead.cli.build.door import BuildFailed, Door, stdin_blocks
 from pierhead.cli.build.failure import debug_hint, failure_text, warnings_text
 from pierhead.cli.build.request import SENT_BACK, Request, options
-from pierhead.cli.build.sources import Located, absolute, locate
+from pierhead.cli.build.sources import Located, locate
 from pierhead.cli.endpoint import proxies
 from pierhead.cli.errors import CliError, Exit
+from pierhead.cli.paths import absolute
 from pierhead.client.errors import ApiError
 
 TYPE_CHECKING = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posix
 
 from pierhead.cli.errors import CliError
+from pierhead.cli.paths import absolute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,17 +209,3 @@ def _exists(path: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def absolute(path: str) -> str:
-    """``path`` from the root on, without ``.`` and ``..`` (symlinks are left alone)."""
-    if not path.startswith("/"):
-        path = f"{posix.getcwd()}/{path}"
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            if parts:
-                parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)

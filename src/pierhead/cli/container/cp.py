@@ -86,7 +86,7 @@ def _decode_stat(header: str) -> dict[str, Any]:
 
 def _local(path: str) -> str:
     """Absolute, cleaned, with the ending that the user wrote."""
-    from pierhead.cli.container.values import absolute
+    from pierhead.cli.paths import absolute
 
     return keep_ending(absolute(path), path)
 

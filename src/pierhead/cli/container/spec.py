@@ -208,7 +208,7 @@ def _volumes(specs: Sequence[str], config: dict[str, Any], host: dict[str, Any])
             anonymous[spec] = {}
             continue
         if source.startswith("."):
-            from pierhead.cli.container.values import absolute
+            from pierhead.cli.paths import absolute
 
             first, _, rest = spec.partition(":")
             spec = f"{absolute(first)}:{rest}"
@@ -296,7 +296,7 @@ def _device(spec: str) -> dict[str, str]:
 
 
 def _clean(path: str) -> str:
-    from pierhead.cli.container.values import absolute
+    from pierhead.cli.paths import absolute
 
     return absolute(path) if path.startswith("/") else path
 

@@ -10,6 +10,7 @@ import posix
 import sys
 
 from pierhead.cli.flags import go_quote, is_ip, parse_bool, parse_bytes, parse_int, split_csv
+from pierhead.cli.paths import absolute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -257,20 +258,6 @@ def _gpu_count(text: str) -> int:
         raise ValueError(
             f'invalid count ({text}): value must be either "all" or an integer: invalid syntax'
         ) from None
-
-
-def absolute(path: str) -> str:
-    """``path`` below the working directory, without ``.`` and ``..``."""
-    if not path.startswith("/"):
-        path = posix.getcwd() + "/" + path
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            if parts:
-                parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/" + "/".join(parts)
 
 
 _RECURSIVE = {

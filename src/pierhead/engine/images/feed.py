@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 from pierhead import tasks
@@ -14,6 +15,7 @@ T = TypeVar("T")
 _F_SETPIPE_SZ: Final = 1031
 _PIPE_BYTES: Final = 1 << 20
 _READ_BYTES: Final = 256 << 10
+_STEP_BYTES: Final = 1 << 20
 
 
 def make_pipe() -> tuple[int, int]:
@@ -145,3 +147,18 @@ async def out_of_pipe(
     finally:
         await _cancel(producer)
         os.close(read_fd)
+
+
+async def read_range(path: Path, offset: int, length: int) -> AsyncIterator[bytes]:
+    """A part of a file, read in a thread: the disk may be slow."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while length:
+            chunk = await asyncio.to_thread(os.pread, fd, min(_STEP_BYTES, length), offset)
+            if not chunk:
+                return
+            yield chunk
+            offset += len(chunk)
+            length -= len(chunk)
+    finally:
+        os.close(fd)

@@ -13,7 +13,6 @@ Old readers know no zstd, so a layer in it goes out a second time, plain, for ma
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -25,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from pierhead.engine.images.content import Kept
-from pierhead.engine.images.feed import out_of_pipe
+from pierhead.engine.images.feed import out_of_pipe, read_range
 from pierhead.engine.images.index import ImageIndex
 from pierhead.engine.images.model import Image
 from pierhead.engine.images.selection import Item, Plan, Variant
@@ -41,7 +40,6 @@ from pierhead.store.snapshots import Snapshotter
 log = logging.getLogger(__name__)
 
 _BLOBS: Final = "blobs/sha256/"
-_STEP_BYTES: Final = 1 << 20
 
 
 async def stream(
@@ -243,7 +241,7 @@ class _Archive:
         self._written.add(descriptor.digest)
         place = self._snapshots.layer_tar_range(chain_id)
         if place is not None:
-            source = _read(*place)
+            source = read_range(*place)
         else:
             source = out_of_pipe(lambda fd: self._snapshots.layer_tar(chain_id, fd))
         async for chunk in _member(descriptor, source):
@@ -254,7 +252,7 @@ class _Archive:
             return
         self._written.add(descriptor.digest)
         path = self._blobs.path(descriptor.digest)
-        async for chunk in _member(descriptor, _read(path, 0, descriptor.size)):
+        async for chunk in _member(descriptor, read_range(path, 0, descriptor.size)):
             yield chunk
 
 
@@ -273,21 +271,6 @@ async def _member(descriptor: Descriptor, source: AsyncIterator[bytes]) -> Async
         )
     if fill := tar.padding(size):
         yield bytes(fill)
-
-
-async def _read(path: Path, offset: int, length: int) -> AsyncIterator[bytes]:
-    """A part of a file, read in a thread: the disk may be slow."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        while length:
-            chunk = await asyncio.to_thread(os.pread, fd, min(_STEP_BYTES, length), offset)
-            if not chunk:
-                return
-            yield chunk
-            offset += len(chunk)
-            length -= len(chunk)
-    finally:
-        os.close(fd)
 
 
 def _attests(data: bytes) -> bool:

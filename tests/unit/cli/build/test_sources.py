@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -159,8 +158,3 @@ def test_empty_stdin(stdin: list[bytes]) -> None:
     stdin.append(b"FROM x\n")
     with pytest.raises(CliError, match="ambiguous Dockerfile source"):
         sources.locate(request("-", "D"))
-
-
-def test_absolute() -> None:
-    assert sources.absolute("/a/./b/../c//") == "/a/c"
-    assert sources.absolute("x") == os.path.join(os.getcwd(), "x")

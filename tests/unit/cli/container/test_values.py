@@ -95,7 +95,6 @@ def test_relative_sources_are_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(tmp_path)
     assert values.mount("type=bind,src=./a/../b,dst=/x")["Source"] == f"{tmp_path}/b"
     assert values.mount("src=a,dst=/x")["Source"] == "a"
-    assert values.absolute("../..//x/.") == f"{tmp_path.parent.parent}/x"
 
 
 @pytest.mark.parametrize(
