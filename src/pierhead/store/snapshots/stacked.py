@@ -346,15 +346,15 @@ class StackedSnapshotter(abc.ABC):
                 os.close(fd)
 
     async def remove(self, key: str) -> None:
-        chain_id = self._keys.pop(key, None)
-        self._need(chain_id, -1)
-        self._unmounted(self._paths.rootfs(key))  # should somebody else have unmounted it
-        # first the files: it may be they that leave the database no room
-        self._trash.throw(self._keys_dir / key)
         try:
             self._db.execute("DELETE FROM snapshots WHERE key = ?", (key,))
         except sqlite3.OperationalError as error:
+            # on a full disk it may be this snapshot that leaves no room: its files must go
             log.warning("a snapshot's record goes at the next start: %s", error, extra={"key": key})
+        chain_id = self._keys.pop(key, None)
+        self._need(chain_id, -1)
+        self._unmounted(self._paths.rootfs(key))  # should somebody else have unmounted it
+        self._trash.throw(self._keys_dir / key)
         if chain_id is not None and self.on_removed is not None:
             self.on_removed(chain_id)
 
