@@ -84,10 +84,18 @@ class InListing:
         return self._listing.content(f"blobs/sha256/{hex_of(descriptor.digest)}".encode())
 
     async def stage(self, layer: CachedLayer) -> Staged:
-        async def take(fd: int) -> Staged:
-            return await self._snapshots.stage(Incoming(fd))
+        made: list[Staged] = []
 
-        staged: Staged = await through_pipe(self.blob(layer.blob), take)
+        async def take(fd: int) -> Staged:
+            made.append(await self._snapshots.stage(Incoming(fd)))
+            return made[0]
+
+        try:
+            staged: Staged = await through_pipe(self.blob(layer.blob), take)
+        except BaseException:
+            for each in made:  # it was in when we were told to stop
+                await each.discard()
+            raise
         if staged.blob_digest != layer.blob.digest or staged.diff_id not in (None, layer.diff_id):
             await staged.discard()
             raise InvalidParameter(f"a layer of the cache isn't {layer.blob.digest}")
