@@ -342,6 +342,7 @@ async def test_failures_are_told_and_leave_nothing(steps: Lab, tmp_path: Path) -
     running = asyncio.ensure_future(steps.run(base, "echo up; sleep 1000"))
     while not steps.text:
         await asyncio.sleep(0.01)
+        assert not running.done()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -94,8 +94,9 @@ async def test_orphans_that_nobody_waits_for_are_collected_by_name() -> None:
     try:
         assert (await process.run(["sh", "-c", "sleep 0.01 & exec true"])).returncode == 0
         child = process.spawn(["sleep", "0.01"])  # has somebody who waits
-        while process.reap_orphans("sleep") == 0:
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(30):
+            while process.reap_orphans("sleep") == 0:
+                await asyncio.sleep(0.005)
         assert await child.wait() == 0
         assert process.reap_orphans("sleep") == 0
     finally:
