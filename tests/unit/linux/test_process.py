@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -89,15 +91,18 @@ async def test_no_descriptor_is_lost() -> None:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-async def test_orphans_that_nobody_waits_for_are_collected_by_name() -> None:
+async def test_orphans_that_nobody_waits_for_are_collected_by_name(tmp_path: Path) -> None:
+    orphan = tmp_path / "orphan"  # a name that no other test leaves
+    orphan.symlink_to(shutil.which("sleep") or "")
     process.become_subreaper()
     try:
-        assert (await process.run(["sh", "-c", "sleep 0.01 & exec true"])).returncode == 0
-        child = process.spawn(["sleep", "0.01"])  # has somebody who waits
+        done = await process.run(["sh", "-c", f"{orphan} 0.01 & exec true"])
+        assert done.returncode == 0
+        child = process.spawn([str(orphan), "0.01"])  # has somebody who waits
         async with asyncio.timeout(30):
-            while process.reap_orphans("sleep") == 0:
+            while process.reap_orphans("orphan") == 0:
                 await asyncio.sleep(0.005)
         assert await child.wait() == 0
-        assert process.reap_orphans("sleep") == 0
+        assert process.reap_orphans("orphan") == 0
     finally:
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 0)

@@ -47,7 +47,9 @@ class Running:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def close(self) -> None:
+        """Let go of it; one that was killed and not waited for is reaped."""
         if self._pidfd >= 0:
+            process.reap(self._pidfd)
             process.awaited(self.pid, False)
             os.close(self._pidfd)
             self._pidfd = -1
