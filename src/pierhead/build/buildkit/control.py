@@ -31,8 +31,9 @@ from pierhead.build.buildkit.session import SessionClient
 from pierhead.build.buildkit.status import Translator
 from pierhead.build.buildkit.tunnel import Tunnel, Tunneled, headers_of
 from pierhead.build.export.model import Solved
+from pierhead.build.history import HistoryRecord
 from pierhead.build.model import BuildResult, CacheOption
-from pierhead.errors import InvalidParameter, NotFound, NotImplementedYet, PierError
+from pierhead.errors import Conflict, InvalidParameter, NotFound, NotImplementedYet, PierError
 
 if TYPE_CHECKING:
     from pierhead.build.buildkit.door import BuildKitDoor
@@ -246,11 +247,20 @@ class Control:
                 return
             await asyncio.sleep(_HISTORY_POLL_S)
 
+    def _records(self, ref: str) -> list[HistoryRecord]:
+        """One build's, which clients ask for at the end of each, or all: they are read anew."""
+        if not ref:
+            return self._service.history()
+        try:
+            return [self._service.history_record(ref)]
+        except (Conflict, NotFound):
+            return []
+
     async def _tell(self, stream: Stream, request: Message, told: dict[str, Any]) -> None:
         """The records that are new, or other than when they were told last."""
         records = [
             record
-            for record in self._service.history()
+            for record in self._records(request.Ref)
             if history.matches(record, ref=request.Ref, active_only=request.ActiveOnly)
         ]
         if request.Limit:
