@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FILTERS: Final = frozenset(
     {
         "until", "unused-for", "id", "parent", "type", "description", "inuse", "shared",
-        "private", "mutable", "immutable",
+        "private", "mutable", "immutable", "label", "label!",
     }
 )  # fmt: skip
 
@@ -31,6 +31,8 @@ def matches(item: Item, filters: Filters | None, *, now_ns: int) -> bool:
     if not filters:
         return True
     filters.validate(FILTERS)
+    if "label" in filters:
+        return False  # ``system prune`` hands its filters on, and no record has labels
     for key in ("until", "unused-for"):
         if values := filters.get(key):
             if len(values) > 1:
@@ -78,6 +80,8 @@ def choose(
     Without ``all`` what images need stays: dropping it would free nothing now. With
     ``keep_bytes`` or ``free_needed_bytes`` only as many go as have to.
     """
+    if filters:
+        filters.validate(FILTERS)  # also where there is nothing to prune
     can_go = [
         item
         for item in items

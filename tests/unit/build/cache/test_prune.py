@@ -60,6 +60,17 @@ def test_filters() -> None:
         found(x="1")
 
 
+def test_records_have_no_labels() -> None:
+    """``docker system prune --filter label=...`` asks so for the build cache as well."""
+    assert chosen([item("a")], Filters({"label": ["keep=1"]})) == []
+    assert chosen([item("a")], Filters({"label!": ["keep=1"]})) == ["a"]
+
+
+def test_bad_filters_are_told_where_there_is_nothing() -> None:
+    with pytest.raises(InvalidParameter, match="invalid filter 'x'"):
+        chosen([], Filters({"x": ["1"]}))
+
+
 def test_what_nobody_used_for_long() -> None:
     items = [item("a", used_ns=5), item("b", used_ns=50), item("c", used_ns=5, in_use=True)]
     assert [each.id for each in overdue(items, before_ns=10)] == ["a"]
