@@ -395,9 +395,7 @@ class BuildService:
     def _usage(self) -> list[Item]:
         from pierhead.build.cache import usage
 
-        return usage.items(
-            self.cache, self._images.index, self._snapshots, self.executor.mounts, self.files
-        )
+        return usage.items(self.cache, self._images.index, self.executor.mounts, self.files)
 
     # History
 

@@ -10,7 +10,6 @@ from pierhead.engine.filters import Filters
 from pierhead.engine.images.clock import format_rfc3339
 from pierhead.engine.images.index import ImageIndex
 from pierhead.oci.digest import ChainId
-from pierhead.store.snapshots import Snapshotter
 
 if TYPE_CHECKING:
     from pierhead.build.execute.mounts import CacheMounts
@@ -56,7 +55,6 @@ class Item:
 def items(
     cache: CacheStore,
     index: ImageIndex,
-    snapshots: Snapshotter,
     mounts: CacheMounts,
     files: FileService,
 ) -> list[Item]:
@@ -91,7 +89,6 @@ def items(
                 record=record,
             )
         )
-    del snapshots
     for mount in mounts.list():
         found.append(
             Item(

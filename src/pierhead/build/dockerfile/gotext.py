@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pierhead.engine.images.clock import DURATION_UNITS_NS
+
 # unicode.IsSpace: White_Space; str.isspace() would add U+001C..U+001F.
 SPACES = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -20,16 +22,6 @@ _ESCAPES = {
     "\v": "\\v",
     "\\": "\\\\",
     '"': '\\"',
-}
-_UNITS_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "μs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
 }
 _NUMBER = re.compile(r"([0-9]*)(?:\.([0-9]*))?")
 _UNIT = re.compile(r"[^0-9.]*")
@@ -94,10 +86,10 @@ def duration_ns(text: str) -> int:
         unit = unit_match[0]
         if not unit:
             raise ValueError(f"time: missing unit in duration {quote(text)}")
-        if unit not in _UNITS_NS:
+        if unit not in DURATION_UNITS_NS:
             raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
         rest = rest[len(unit) :]
-        scale = _UNITS_NS[unit]
+        scale = DURATION_UNITS_NS[unit]
         # A fraction finer than nanoseconds says nothing: 20 digits are enough, and cheap.
         fraction = fraction[:20]
         if len(whole) > 20:

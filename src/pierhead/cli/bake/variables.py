@@ -10,7 +10,7 @@ from pierhead.cli.bake.hcl.values import (
     is_number,
     kind,
     number,
-    number_text,
+    to_string,
 )
 from pierhead.cli.bake.target import BakeProblem
 from pierhead.cli.flags import go_quote, parse_bool, split_csv
@@ -110,12 +110,8 @@ def _from_csv(name: str, text: str, type: tuple[str, Any]) -> Any:
 
 def shown(value: Any) -> str:
     """A variable's value in a list: texts as they are, lists and maps as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if is_number(value):
-        return number_text(value)
+    if isinstance(value, str | bool) or is_number(value):
+        return to_string(value)
     from pierhead.cli.bake.hcl.collection_functions import json_text
 
     return json_text(value)

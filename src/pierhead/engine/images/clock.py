@@ -41,7 +41,7 @@ def format_rfc3339(time_ns: int) -> str:
 
 
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_UNITS: Final = {
+DURATION_UNITS_NS: Final = {
     "ns": 1,
     "us": 1_000,
     "µs": 1_000,
@@ -62,7 +62,7 @@ def parse_duration(text: str) -> int:
     for match in _DURATION_PART.finditer(body):
         if match.start() != position:
             break
-        total += float(match[1]) * _UNITS[match[2]]
+        total += float(match[1]) * DURATION_UNITS_NS[match[2]]
         position = match.end()
     if not body or position != len(body) or len(text) - len(body) > 1:
         raise InvalidParameter(f'time: invalid duration "{text}"')

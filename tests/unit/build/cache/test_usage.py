@@ -33,9 +33,7 @@ def test_steps_mounts_and_sources() -> None:
     kept = {"created_ns": 1, "used_ns": 1, "uses": 1, "in_use": True, "size_bytes": 9}
     mounts = SimpleNamespace(list=lambda: [SimpleNamespace(id="m", name="/c", shared=True, **kept)])
     files = SimpleNamespace(usage=lambda: [SimpleNamespace(id="s", description="x", **kept)])
-    found = usage.items(
-        cast(Any, cache), cast(Any, index), cast(Any, None), cast(Any, mounts), cast(Any, files)
-    )
+    found = usage.items(cast(Any, cache), cast(Any, index), cast(Any, mounts), cast(Any, files))
     shown = {item.description: item for item in found}
     assert set(shown) == {"RUN a", "RUN b", "cached mount /c", "x"}
     assert shown["RUN a"].shared and not shown["RUN a"].in_use
